@@ -1,0 +1,173 @@
+/** Composition root: builds the service from a configuration and its stores. Registers everything, never listens. */
+import { readFileSync } from 'node:fs';
+import rateLimit from '@fastify/rate-limit';
+import fastify, {} from 'fastify';
+import { insertAnomalyEvent, suspendKey } from "./db/queries/anomalies.js";
+import { findKeyByDigest } from "./db/queries/system.js";
+import { ApiError, ERROR_CATALOGUE } from "./errors.js";
+import { declareSlots } from "./plugins/context.js";
+import { registerLayers } from "./plugins/index.js";
+import { mintWatermark } from "./plugins/lib/watermark-id.js";
+import errorHandler from "./plugins/support/error-handler.js";
+import jsonBody from "./plugins/support/json-body.js";
+import transport from "./plugins/transport.js";
+import watermark from "./plugins/watermark.js";
+import v1Routes from "./routes/v1/index.js";
+export const PUBLIC_PREFIX = '/api/public/v1';
+const KNOWN_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+const PARAM_CHARS_MAX = 2048;
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+const CHECKING_INTERVAL_MS = 1000;
+const KEEP_ALIVE_TIMEOUT_MS = 65_000;
+const MINUTE_MS = 60_000;
+const FAILURE_ADDRESSES_MAX = 50_000;
+/** The whole service, ready for `listen` or `inject`. Rejects when a layer or route is declared wrongly. */
+export async function buildApp(config, deps) {
+    const now = deps.now ?? Date.now;
+    const app = fastify(serverOptions(config, deps));
+    declareSlots(app);
+    const { metrics } = deps;
+    if (metrics !== undefined) {
+        app.addHook('onResponse', function observe(request, reply, done) {
+            metrics.observeRequest(request, reply);
+            done();
+        });
+    }
+    await app.register(errorHandler);
+    await app.register(rateLimit, { global: false });
+    const perAddress = addressLimiter(app, config.authFailureLimitPerMinute);
+    await app.register(async (surface) => {
+        await surface.register(jsonBody);
+        await registerLayers(surface, layerOptions(config, deps, perAddress, now));
+        limitResultTokens(surface, perAddress);
+        const declared = collectRoutes(surface);
+        await surface.register(v1Routes, {
+            database: deps.database,
+            singleUse: deps.singleUse,
+            secrets: config.secrets,
+            now,
+            wake: deps.wake ?? (() => { })
+        });
+        refuseOtherMethods(surface, declared);
+        surface.setNotFoundHandler(refuseUnknownRoute);
+    }, { prefix: PUBLIC_PREFIX });
+    // Outside the surface nothing is served; what is refused there carries a watermark all the same.
+    await app.register(async (outside) => {
+        await outside.register(transport, { requireHttps: config.production });
+        await outside.register(watermark, { secret: config.secrets.watermark, audit: deps.audit, refusals: deps.refusals, instance: config.instanceId, now });
+        outside.setNotFoundHandler(refuseUnknownRoute);
+    });
+    await app.ready();
+    return app;
+}
+function serverOptions(config, deps) {
+    const tls = config.tlsCertPath !== null && config.tlsKeyPath !== null
+        ? { https: { cert: readFileSync(config.tlsCertPath), key: readFileSync(config.tlsKeyPath), minVersion: 'TLSv1.2' } }
+        : {};
+    return {
+        ...tls,
+        logger: deps.logger ?? false,
+        disableRequestLogging: true,
+        trustProxy: config.trustedProxies.length === 0 ? false : [...config.trustedProxies],
+        exposeHeadRoutes: false,
+        requestTimeout: REQUEST_TIMEOUT_MS,
+        keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+        http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: CHECKING_INTERVAL_MS },
+        routerOptions: { maxParamLength: PARAM_CHARS_MAX },
+        // Requests on kept-alive connections are answered while the service drains, then the connection closes.
+        return503OnClosing: false,
+        forceCloseConnections: 'idle',
+        frameworkErrors: (err, _request, reply) => {
+            const code = err.code === 'FST_ERR_BAD_URL' ? 'malformed_request' : 'not_found';
+            const mark = mintWatermark(config.secrets.watermark);
+            const { status, sentence } = ERROR_CATALOGUE[code];
+            reply.code(status).headers(plainHeaders(mark)).send({ ok: false, error: sentence, code, meta: { watermark: mark } });
+        },
+        clientErrorHandler: (err, socket) => refuseUnreadable(err, socket, config)
+    };
+}
+function plainHeaders(mark) {
+    return { 'x-fb-watermark': mark, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
+}
+/** What is not even HTTP gets its answer on the bare socket. */
+function refuseUnreadable(err, socket, config) {
+    if (err.code === 'ECONNRESET' || !socket.writable)
+        return void socket.destroy();
+    const mark = mintWatermark(config.secrets.watermark);
+    const body = JSON.stringify({ ok: false, error: ERROR_CATALOGUE.malformed_request.sentence, code: 'malformed_request', meta: { watermark: mark } });
+    const headers = Object.entries({ ...plainHeaders(mark), 'content-type': 'application/json; charset=utf-8', 'content-length': String(Buffer.byteLength(body)), connection: 'close' });
+    socket.end(`HTTP/1.1 400 Bad Request\r\n${headers.map(([name, value]) => `${name}: ${value}`).join('\r\n')}\r\n\r\n${body}`);
+}
+function layerOptions(config, deps, failures, now) {
+    const { db } = deps.database;
+    const { metrics } = deps;
+    return {
+        transport: { requireHttps: config.production },
+        authentication: { keys: { findByDigest: (digest) => findKeyByDigest(db, digest) }, epochs: deps.admission, failures, now },
+        signature: { required: config.requireHmac, now },
+        ipAllowlist: {},
+        orgScope: { recordIdSecret: config.secrets.recordId },
+        permissionScopes: {},
+        rateLimits: { store: deps.admission, instances: config.instanceCount },
+        anomalyDetection: {
+            autoSuspend: config.autoSuspend,
+            record: (event) => insertAnomalyEvent(db, event),
+            suspend: async (orgId, keyId) => {
+                const suspended = await suspendKey(db, orgId, keyId);
+                if (suspended)
+                    await deps.admission.bumpEpoch(keyId);
+                return suspended;
+            },
+            now
+        },
+        watermark: { secret: config.secrets.watermark, audit: deps.audit, refusals: deps.refusals, instance: config.instanceId, now },
+        killSwitch: { isEnabled: () => config.enabled },
+        ...(metrics === undefined ? {} : { onLayerDone: metrics.observeLayer })
+    };
+}
+/** `@fastify/rate-limit` guards what has no key yet: failed authentication and result tokens, per client address. */
+function addressLimiter(app, perMinute) {
+    const limiter = app.createRateLimit({ max: perMinute, timeWindow: MINUTE_MS, cache: FAILURE_ADDRESSES_MAX });
+    return {
+        async check(request) {
+            const state = await limiter(request, { increment: false });
+            return state.isAllowed || state.remaining > 0 ? null : Math.max(1, state.ttlInSeconds);
+        },
+        async count(request) {
+            await limiter(request);
+        }
+    };
+}
+function limitResultTokens(surface, limiter) {
+    surface.addHook('preParsing', async function limitPerAddress(request) {
+        if (request.routeOptions.config.access !== 'result-token')
+            return;
+        const retryAfterSeconds = await limiter.check(request);
+        if (retryAfterSeconds !== null)
+            throw new ApiError('rate_limited', { detail: 'Too many requests from this address.', headers: { 'retry-after': String(retryAfterSeconds) }, reason: 'address' });
+        await limiter.count(request);
+    });
+}
+function collectRoutes(surface) {
+    const declared = new Map();
+    surface.addHook('onRoute', (route) => { declared.set(route.url, [...declared.get(route.url) ?? [], route]); });
+    return declared;
+}
+/** Every known path answers the methods it does not have with 405 and `Allow`, judged by the same layers as the path itself. */
+function refuseOtherMethods(surface, declared) {
+    for (const [url, routes] of [...declared]) {
+        const allowed = routes.flatMap((route) => route.method);
+        const allow = allowed.join(', ');
+        surface.route({
+            method: KNOWN_METHODS.filter((method) => !allowed.includes(method)),
+            url: url.slice(PUBLIC_PREFIX.length),
+            config: { access: routes[0]?.config?.access ?? 'key', anyPermission: true },
+            handler: async () => { throw new ApiError('method_not_allowed', { headers: { allow } }); }
+        });
+    }
+}
+async function refuseUnknownRoute(_request) {
+    throw new ApiError('not_found');
+}
+//# sourceMappingURL=app.js.map

@@ -1,0 +1,53 @@
+#!/usr/bin/env node
+/** `fb`, the operators' command line: organizations, keys, imports, watermarks, signed calls, offline checks. */
+import { Command, CommanderError } from 'commander';
+import { addCheckCommand } from "./fb/check.js";
+import { EXIT, reportError } from "./fb/output.js";
+import { addRecordCommands } from "./fb/records.js";
+import { addWireCommands } from "./fb/wire.js";
+const HELP = `
+Where commands take effect:
+  DATABASE_URL set    that PostgreSQL server, directly; with REDIS_URL, running instances learn of a revocation at once
+  otherwise           the embedded database in DATA_DIR (default .flowbeacon): through the running server, or alone
+
+Exit codes: 0 done, 1 findings or a refusal, 2 the command line was wrong, 3 a store or the service is away.
+With --json every command prints exactly one object, { "error" } when it failed.
+
+From nothing to a judged scenario:
+  $ fb org create --name "Acme"
+  $ fb key create --org org_01J… --name ci --permissions governance:read,governance:evaluate
+  $ fb import --org org_01J… examples
+  $ export FB_API_KEY=fb_live_…
+  $ fb call POST /evaluate --data '{"org_id":"org_01J…","scenario_ids":["scn_01J…"]}'
+  $ fb call GET /evaluations/req_01J…`;
+const json = process.argv.includes('--json');
+// A reader that stops early (`fb check . | head`) is not a failure.
+process.stdout.on('error', (err) => { if (err.code !== 'EPIPE')
+    throw err; });
+const program = new Command('fb')
+    .description('Operate a FlowBeacon Public API service.')
+    .exitOverride()
+    .configureOutput({ outputError: () => { } })
+    .showHelpAfterError('(--help shows how it is used)')
+    .addHelpText('after', HELP);
+addRecordCommands(program);
+addWireCommands(program);
+addCheckCommand(program);
+try {
+    await program.parseAsync(process.argv);
+}
+catch (err) {
+    process.exitCode = err instanceof CommanderError ? usageExit(err) : reportError(json, err);
+}
+/** Help that was asked for succeeds; anything else that commander refuses is the command line's fault. */
+function usageExit(err) {
+    if (err.exitCode === 0)
+        return EXIT.ok;
+    const message = err.message.replace(/^error: /, '');
+    if (json)
+        process.stdout.write(`${JSON.stringify({ error: message })}\n`);
+    if (err.code !== 'commander.help')
+        process.stderr.write(`fb: ${message}\n`);
+    return EXIT.usage;
+}
+//# sourceMappingURL=fb.js.map

@@ -1,0 +1,79 @@
+import fp from 'fastify-plugin';
+import { LRUCache } from 'lru-cache';
+import { declareSlots } from "./context.js";
+const WINDOW_MS = 300_000;
+const KEYS_MAX = 10_000;
+const EVIDENCE_MAX = 10;
+/** Refusals of one key inside five minutes that make an event, by the refusal's code. */
+const SIGNAL_BY_CODE = new Map([
+    ['signature_invalid', { signal: 'signature_failures', threshold: 20, severity: 'medium', suspends: false }],
+    ['ip_not_allowed', { signal: 'foreign_address', threshold: 1, severity: 'high', suspends: true }],
+    ['organization_mismatch', { signal: 'foreign_organization', threshold: 5, severity: 'high', suspends: true }],
+    ['insufficient_permission', { signal: 'scope_probing', threshold: 10, severity: 'medium', suspends: false }],
+    ['rate_limited', { signal: 'rate_storm', threshold: 200, severity: 'low', suspends: false }]
+]);
+const anomalyDetection = async (app, options) => {
+    const { record, suspend } = options;
+    const autoSuspend = options.autoSuspend ?? false;
+    const now = options.now ?? Date.now;
+    if (typeof record !== 'function')
+        throw new TypeError('anomaly-detection: the option record must be a function');
+    if (autoSuspend && typeof suspend !== 'function')
+        throw new TypeError('anomaly-detection: autoSuspend needs the option suspend');
+    const observed = new LRUCache({ max: KEYS_MAX * SIGNAL_BY_CODE.size, ttl: WINDOW_MS });
+    declareSlots(app);
+    app.addHook('onResponse', function observeOutcome(request, _reply, done) {
+        done();
+        const rule = request.refusal === null ? undefined : SIGNAL_BY_CODE.get(request.refusal.code);
+        if (rule !== undefined && request.principal !== null)
+            observe(request, request.principal, rule);
+    });
+    function observe(request, principal, rule) {
+        const id = `${principal.keyId} ${rule.signal}`;
+        const nowMs = now();
+        let seen = observed.get(id);
+        if (seen === undefined || nowMs - seen.sinceMs >= WINDOW_MS) {
+            seen = { sinceMs: nowMs, count: 0, watermarks: [] };
+            observed.set(id, seen);
+        }
+        seen.count++;
+        if (request.watermark !== null)
+            seen.watermarks = [...seen.watermarks, request.watermark].slice(-EVIDENCE_MAX);
+        // Exactly once a window: further refusals belong to the same event.
+        if (seen.count === rule.threshold)
+            void raise(eventOf(principal, rule, seen, nowMs), rule);
+    }
+    async function raise(event, rule) {
+        try {
+            if (rule.suspends && !autoSuspend)
+                event.action = 'would_suspend';
+            if (rule.suspends && autoSuspend && await suspend?.(event.orgId, event.keyId, event) === true)
+                event.action = 'suspended';
+        }
+        catch (err) {
+            app.log.error({ signal: event.signal, reason: err instanceof Error ? err.name : 'unknown' }, 'a key could not be suspended');
+        }
+        try {
+            await record(event);
+        }
+        catch (err) {
+            app.log.error({ signal: event.signal, count: event.count, threshold: event.threshold, reason: err instanceof Error ? err.name : 'unknown' }, 'an anomaly event could not be stored');
+        }
+    }
+};
+function eventOf(principal, rule, seen, nowMs) {
+    return {
+        signal: rule.signal,
+        severity: rule.severity,
+        keyId: principal.keyId,
+        orgId: principal.orgId,
+        at: new Date(nowMs),
+        count: seen.count,
+        threshold: rule.threshold,
+        windowMs: WINDOW_MS,
+        watermarks: seen.watermarks,
+        action: 'none'
+    };
+}
+export default fp(anomalyDetection, { name: 'anomaly-detection', fastify: '5.x', decorators: { request: ['principal', 'refusal'] } });
+//# sourceMappingURL=anomaly-detection.js.map

@@ -1,0 +1,66 @@
+/**
+ * The published request signature: HMAC-SHA-256 (RFC 2104), keyed with the raw API key, over `{t}.{METHOD}.{path}.{raw body}`.
+ * Bytes stay bytes: the body is fed to the hash as it came, never joined with the head and never decoded.
+ */
+import { createHmac, timingSafeEqual } from 'node:crypto';
+/** Seconds that the signed time may differ from ours, either way. */
+export const TOLERANCE_SECONDS = 300;
+const TIMESTAMP = /^[1-9]\d{0,10}$/;
+const HEX_MAC = /^[0-9a-f]{64}$/;
+const SIGNATURES_MAX = 2;
+const HEADER_CHARS_MAX = 1024;
+/**
+ * Reads `t=<unix seconds>,v1=<64 lowercase hex>`. One `t`, one or two `v1`, in any order; unknown parts are ignored.
+ * Null when it is anything else.
+ */
+export function parseSignatureHeader(header) {
+    if (header.length > HEADER_CHARS_MAX)
+        return null;
+    let timestamp = null;
+    const macs = [];
+    for (const part of header.split(',')) {
+        const text = part.trim();
+        const equals = text.indexOf('=');
+        const name = equals < 0 ? text : text.slice(0, equals);
+        const value = equals < 0 ? '' : text.slice(equals + 1);
+        if (name === 't') {
+            if (timestamp !== null || !TIMESTAMP.test(value))
+                return null;
+            timestamp = value;
+        }
+        else if (name === 'v1') {
+            if (!HEX_MAC.test(value) || macs.length === SIGNATURES_MAX)
+                return null;
+            macs.push(Buffer.from(value, 'hex'));
+        }
+    }
+    if (timestamp === null || macs.length === 0)
+        return null;
+    return { timestamp, timestampSeconds: Number(timestamp), macs };
+}
+/** The 32 bytes that a signature of these parts must equal. */
+export function macOf(parts) {
+    return createHmac('sha256', parts.key)
+        .update(`${parts.timestamp}.${parts.method.toUpperCase()}.${parts.path}.`, 'latin1')
+        .update(parts.body)
+        .digest();
+}
+/** Whether any of the header's signatures equals the expected one. All are compared, each in constant time. */
+export function anyMacMatches(macs, expected) {
+    let matches = false;
+    for (const mac of macs)
+        matches = (mac.length === expected.length && timingSafeEqual(mac, expected)) || matches;
+    return matches;
+}
+/** The value of `X-FB-Signature` for a request. `path` is taken without its query, as the signature does not cover it. */
+export function signRequest(options) {
+    const timestamp = String(options.timestampSeconds);
+    const mac = macOf({ ...options, timestamp, path: pathOf(options.path) });
+    return `t=${timestamp},v1=${mac.toString('hex')}`;
+}
+/** A request target up to its query (RFC 9112 section 3.2.1). */
+export function pathOf(target) {
+    const query = target.indexOf('?');
+    return query < 0 ? target : target.slice(0, query);
+}
+//# sourceMappingURL=hmac.js.map

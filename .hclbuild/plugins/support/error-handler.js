@@ -1,0 +1,68 @@
+import fp from 'fastify-plugin';
+import { ApiError } from "../../errors.js";
+import { declareSlots } from "../context.js";
+/** Refusals that the framework itself makes, by its own code. */
+const FRAMEWORK_REFUSALS = new Map([
+    ['FST_ERR_CTP_BODY_TOO_LARGE', 'payload_too_large'],
+    ['FST_ERR_CTP_INVALID_MEDIA_TYPE', 'unsupported_media_type'],
+    ['FST_ERR_CTP_INVALID_CONTENT_LENGTH', 'malformed_request'],
+    ['FST_ERR_CTP_EMPTY_JSON_BODY', 'malformed_request'],
+    ['FST_ERR_CTP_EMPTY_TYPE', 'unsupported_media_type'],
+    ['FST_ERR_VALIDATION', 'malformed_request'],
+    ['FST_ERR_BAD_URL', 'malformed_request'],
+    ['FST_ERR_MAX_PARAM_LENGTH', 'not_found'],
+    ['FST_ERR_NOT_FOUND', 'not_found']
+]);
+const errorHandler = async (app) => {
+    declareSlots(app);
+    app.setErrorHandler(async function sendRefusal(err, request, reply) {
+        const refusal = refusalOf(err);
+        request.refusal = { code: refusal.code, reason: refusal.reason ?? null };
+        if (refusal.statusCode >= 500 && refusal.code !== 'api_disabled')
+            logPrivately(request, refusal);
+        const undo = request.onUnsent;
+        request.onUnsent = null;
+        await undo?.();
+        for (const [name, value] of Object.entries(refusal.headers))
+            reply.header(name, value);
+        reply.code(refusal.statusCode);
+        return {
+            ok: false,
+            error: refusal.message,
+            code: refusal.code,
+            ...(refusal.detail === undefined ? {} : { detail: refusal.detail })
+        };
+    });
+};
+function refusalOf(err) {
+    if (err instanceof ApiError)
+        return err;
+    const code = 'code' in err && typeof err.code === 'string' ? FRAMEWORK_REFUSALS.get(err.code) : undefined;
+    if (code === undefined)
+        return new ApiError('internal_error', { cause: err });
+    const problems = validationProblems(err);
+    return new ApiError(code, { cause: err, ...(problems === null ? {} : { detail: problems }) });
+}
+// Ajv's messages name rules and fields of the schema; a property name is the caller's own, so it stands only in the path.
+function validationProblems(err) {
+    if (!('validation' in err) || err.validation === undefined)
+        return null;
+    return err.validation.map((problem) => {
+        const extra = problem.params['additionalProperty'];
+        const field = typeof extra === 'string' ? `/${extra.slice(0, 64).replace(/~/g, '~0').replace(/\//g, '~1')}` : '';
+        return { path: `${problem.instancePath}${field}`, reason: problem.message ?? 'is not valid' };
+    });
+}
+// The cause's message may hold bound values or parts of a body; its name, code and stack frames do not.
+function logPrivately(request, refusal) {
+    const cause = refusal.cause;
+    request.log.error({
+        code: refusal.code,
+        reason: refusal.reason,
+        cause: cause instanceof Error ? cause.name : undefined,
+        causeCode: cause instanceof Error && 'code' in cause ? cause.code : undefined,
+        frames: cause instanceof Error ? cause.stack?.split('\n').filter((line) => line.startsWith('    at ')).slice(0, 6) : undefined
+    }, 'request failed');
+}
+export default fp(errorHandler, { name: 'error-handler', fastify: '5.x' });
+//# sourceMappingURL=error-handler.js.map

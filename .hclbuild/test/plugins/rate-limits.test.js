@@ -1,0 +1,70 @@
+import t from 'tap';
+import rateLimits from "../../plugins/rate-limits.js";
+import { ApiError } from "../../errors.js";
+import { memoryAdmissionStore } from "../../plugins/support/memory.js";
+import { bareApp, leavePrincipal, NOW_MS, principal, route } from "../helper/bare.js";
+function away() {
+    const fail = async () => { throw new Error('away'); };
+    return { admit: fail, readEpoch: fail, bumpEpoch: fail };
+}
+t.test('admits sixty requests a minute and refuses the sixty-first with the exact wait', async (t) => {
+    let now = NOW_MS;
+    const store = memoryAdmissionStore({ now: () => now });
+    const epoch = await store.readEpoch('key_1');
+    const app = await bareApp();
+    leavePrincipal(app, principal({ epoch }));
+    await app.register(rateLimits, { store });
+    const seen = route(app);
+    for (let count = 1; count <= 60; count++) {
+        const answer = await app.inject('/thing');
+        t.equal(answer.headers['x-ratelimit-remaining'], String(60 - count));
+        now += 100;
+    }
+    const refused = await app.inject('/thing');
+    t.equal(refused.statusCode, 429);
+    t.match(refused.json(), { error: 'Rate limit exceeded', code: 'rate_limited', detail: /minute/ });
+    t.equal(refused.headers['retry-after'], '54');
+    t.equal(refused.headers['x-ratelimit-limit'], '60');
+    t.match(refused.headers['ratelimit-policy'], /"minute";q=60;w=60/);
+    t.equal(seen.calls, 60);
+    now = NOW_MS + 60_000;
+    t.equal((await app.inject('/thing')).statusCode, 200, 'one request is admitted when the wait is over');
+    t.equal((await app.inject('/thing')).statusCode, 429, 'and no more than one');
+});
+t.test('judges again with a fresh record when the epoch is stale, and spends nothing before', async (t) => {
+    const asked = [];
+    const app = await bareApp();
+    leavePrincipal(app, principal({ epoch: 'old' }));
+    app.addHook('onRequest', async (request) => {
+        request.reloadPrincipal = async (epoch) => {
+            request.principal = principal({ epoch });
+            return request.principal;
+        };
+    });
+    app.principalJudges.push(() => { throw new ApiError('ip_not_allowed'); });
+    await app.register(rateLimits, {
+        store: {
+            admit: async (request) => {
+                asked.push(request.epoch);
+                return { outcome: 'stale', epoch: 'new' };
+            },
+            readEpoch: async () => 'new',
+            bumpEpoch: async () => { }
+        }
+    });
+    const seen = route(app);
+    t.equal((await app.inject('/thing')).json().code, 'ip_not_allowed');
+    t.same(asked, ['old']);
+    t.equal(seen.calls, 0);
+});
+t.test('admits an exact share in process while the store is away, never an unlimited number', async (t) => {
+    const app = await bareApp();
+    leavePrincipal(app, principal({ epoch: '' }));
+    await app.register(rateLimits, { store: away(), instances: 4 });
+    const seen = route(app);
+    const statuses = await Promise.all(Array.from({ length: 40 }, async () => (await app.inject('/thing')).statusCode));
+    t.equal(statuses.filter((status) => status === 200).length, 15);
+    t.equal(statuses.filter((status) => status === 429).length, 25);
+    t.equal(seen.calls, 15);
+});
+//# sourceMappingURL=rate-limits.test.js.map

@@ -1,0 +1,115 @@
+import t from 'tap';
+import { connectRedis, closeRedis, redisAdmissionStore, redisHealth, redisSingleUseStore } from "../../../plugins/support/redis.js";
+import { keysOf, testRedis } from "../../helper/redis.js";
+const LIMITS = { perMinute: 60, perHour: 1000 };
+const server = await testRedis(t);
+const skip = server === null ? 'no Redis answers' : false;
+/** Puts times into a key's ring, oldest first, as if they had been admitted; the ring's clock is the server's. */
+async function seed(keyId, agesMs, capacity = 1000) {
+    if (server === null)
+        throw new Error('no Redis');
+    const [seconds, micros] = await server.redis.time();
+    const nowMs = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+    const bytes = Buffer.alloc(16 + 4 * agesMs.length);
+    bytes.writeUInt32BE(capacity, 0);
+    bytes.writeUInt32BE(agesMs.length % capacity, 4);
+    bytes.writeUInt32BE(agesMs.length, 8);
+    bytes.writeUInt32BE(Number(seconds), 12);
+    agesMs.forEach((age, index) => bytes.writeUInt32BE((nowMs - age) % 2 ** 32, 16 + 4 * index));
+    await server.redis.set(`${server.prefix}:{${keyId}}:w`, bytes, 'EX', 7200);
+}
+function storeOf(keyId) {
+    if (server === null)
+        throw new Error('no Redis');
+    const store = redisAdmissionStore(server.redis, { prefix: server.prefix });
+    return async (limits = LIMITS, replayId = null) => await store.admit({ keyId, epoch: await store.readEpoch(keyId), ...limits, replayId, replayTtlSeconds: 300 });
+}
+t.test('admits the 60th request of a minute and refuses the 61st, by the seeded past', { skip }, async (t) => {
+    const admit = storeOf('minute');
+    await seed('minute', Array.from({ length: 59 }, (_, n) => 30_000 - n));
+    t.match(await admit(), { outcome: 'admitted', window: { remaining: 0 } });
+    const refused = await admit();
+    t.match(refused, { outcome: 'refused', blocked: 'minute' });
+    t.ok(refused.outcome === 'refused' && refused.retryAfterMs > 25_000 && refused.retryAfterMs <= 30_000);
+    await seed('minute', Array.from({ length: 60 }, (_, n) => 60_000 - n));
+    t.equal((await admit()).outcome, 'admitted', 'the oldest is 60 000 ms old');
+});
+t.test('admits the 1000th request of an hour and refuses the 1001st, by the seeded past', { skip }, async (t) => {
+    const admit = storeOf('hour');
+    await seed('hour', Array.from({ length: 999 }, (_, n) => 3_500_000 - n * 3000));
+    t.match(await admit(), { outcome: 'admitted', window: { remaining: 0 } });
+    const refused = await admit();
+    t.match(refused, { outcome: 'refused', blocked: 'hour', window: { limit: 60, remaining: 0 } });
+    t.ok(refused.outcome === 'refused' && refused.retryAfterMs > 95_000 && refused.retryAfterMs <= 100_000);
+    await seed('hour', Array.from({ length: 1000 }, (_, n) => 3_600_000 - n * 3000));
+    t.equal((await admit()).outcome, 'admitted', 'the oldest is 3 600 000 ms old');
+});
+t.test('counts a full ring exactly, and one slot by slot when it is large', { skip }, async (t) => {
+    for (const [keyId, perHour] of [['small', 1000], ['large', 5000]]) {
+        const admit = storeOf(keyId);
+        await seed(keyId, Array.from({ length: perHour }, (_, n) => n < 40 ? 3_700_000 - n : 3_000_000 - n * 10), perHour);
+        t.match(await admit({ perMinute: 60, perHour }), { outcome: 'admitted', window: { remaining: 39 } }, keyId);
+        t.match(await admit({ perMinute: 60, perHour: perHour + 7 }), { outcome: 'admitted', window: { remaining: 45 } }, `${keyId}, after a raise`);
+    }
+});
+t.test('a server clock that stepped back keeps a full window closed', { skip }, async (t) => {
+    const admit = storeOf('back');
+    await seed('back', Array.from({ length: 60 }, () => -600_000));
+    const refused = await admit();
+    t.match(refused, { outcome: 'refused', blocked: 'minute', window: { remaining: 0 } });
+    t.ok(refused.outcome === 'refused' && refused.retryAfterMs > 655_000 && refused.retryAfterMs <= 660_000);
+});
+t.test('every key has a life, and a full ring holds 4 bytes per request', { skip }, async (t) => {
+    if (server === null)
+        return;
+    await storeOf('ttl')(LIMITS, 'signature');
+    const tokens = redisSingleUseStore(server.redis, { prefix: server.prefix });
+    await tokens.issue('ttl', 900);
+    await tokens.take('ttl');
+    await tokens.giveBack('ttl');
+    const lives = new Map();
+    for (const key of await keysOf(server.redis, server.prefix))
+        lives.set(key.slice(server.prefix.length + 1), await server.redis.ttl(key));
+    for (const [key, seconds] of lives)
+        t.ok(seconds > 0, `${key} lives ${seconds} s`);
+    t.ok((lives.get('{ttl}:e') ?? 0) > 29 * 86_400);
+    t.ok((lives.get('{ttl}:w') ?? 0) > 3600);
+    t.ok((lives.get('{ttl}:r:signature') ?? 999) <= 300);
+    t.ok((lives.get('t:ttl') ?? 0) > 890);
+    t.equal(await server.redis.strlen(`${server.prefix}:{hour}:w`), 4016);
+});
+t.test('a ring is renewed when half of its life is spent, and not on every call', { skip }, async (t) => {
+    if (server === null)
+        return;
+    const admit = storeOf('renew');
+    await admit();
+    await server.redis.expire(`${server.prefix}:{renew}:w`, 3700);
+    await admit();
+    t.ok(await server.redis.ttl(`${server.prefix}:{renew}:w`) <= 3700, 'not renewed on every call');
+    const past = Buffer.alloc(4);
+    past.writeUInt32BE(Math.floor(Date.now() / 1000) - 3700);
+    await server.redis.setrange(`${server.prefix}:{renew}:w`, 12, past);
+    await admit();
+    t.ok(await server.redis.ttl(`${server.prefix}:{renew}:w`) > 7000);
+});
+t.test('reports the memory policy of the server', { skip }, async (t) => {
+    if (server === null)
+        return;
+    const health = await redisHealth(server.redis);
+    t.ok(health.pingMs >= 0);
+    t.type(health.memoryPolicy, 'string');
+    t.equal(health.isSafe, ['noeviction', 'unknown'].includes(health.memoryPolicy));
+});
+t.test('a server that is away rejects at once and is logged once', async (t) => {
+    const warnings = [];
+    const redis = connectRedis('redis://user:secret@127.0.0.1:1', { logger: { warn: (fields) => { warnings.push(fields); } } });
+    t.teardown(async () => { await closeRedis(redis); });
+    await t.rejects(redisAdmissionStore(redis).admit({ keyId: 'k', epoch: '', ...LIMITS, replayId: null, replayTtlSeconds: 1 }));
+    await t.rejects(redisSingleUseStore(redis).take('x'));
+    await t.rejects(redisHealth(redis));
+    for (let errors = 0; errors < 3; errors++)
+        await new Promise((resolve) => { redis.once('error', resolve); });
+    t.equal(warnings.length, 1);
+    t.notMatch(JSON.stringify(warnings), /secret/);
+});
+//# sourceMappingURL=redis.test.js.map

@@ -1,0 +1,99 @@
+/**
+ * Where an operator's command takes effect. `DATABASE_URL` names a PostgreSQL server: directly. Otherwise the embedded default:
+ * through the socket of the server that owns the folder, or, when none runs, by opening the folder for the length of the command.
+ */
+import { userInfo } from 'node:os'
+import { loadConfig, type Config } from '../../config.ts'
+import { openDatabase } from '../../db/client.ts'
+import { runOperation, type OperationName } from '../../evaluation/operator.ts'
+import type { AdmissionStore } from '../../plugins/context.ts'
+import { memoryAdmissionStore } from '../../plugins/support/memory.ts'
+import { closeRedis, connectRedis, redisAdmissionStore, whenReady } from '../../plugins/support/redis.ts'
+import { adminSocketPath, connectAdminSocket } from '../admin-socket.ts'
+import { note } from './output.ts'
+
+const DATA_FOLDER_DEFAULT = '.flowbeacon'
+
+export interface Store {
+  /** True when no other process shares this store's windows: a running instance is then not told of a revocation at once. */
+  readonly isAlone: boolean
+  run (name: OperationName, args: object): Promise<object>
+  close (): Promise<void>
+}
+
+export async function openStore (env: NodeJS.ProcessEnv): Promise<Store> {
+  const actor = `fb:${userName()}`
+  const isEmbedded = (env['DATABASE_URL'] ?? '') === '' || env['DATABASE_URL']?.startsWith('pglite:') === true
+  if (isEmbedded) {
+    const client = await connectAdminSocket(adminSocketPath(env['DATA_DIR'] ?? DATA_FOLDER_DEFAULT), actor)
+    if (client !== null) return { isAlone: false, run: (name, args) => client.call(name, args), close: async () => client.close() }
+  }
+  return openDirectly(loadConfig(env), actor)
+}
+
+async function openDirectly (config: Config, actor: string): Promise<Store> {
+  const database = await openDatabase({ url: config.databaseUrl })
+  const windows = openAdmission(config)
+  try {
+    await database.migrate()
+  } catch (err) {
+    await windows.close()
+    await database.close()
+    throw err
+  }
+  const { secrets } = config
+  return {
+    isAlone: database.kind === 'postgres' && config.redisUrl === null,
+    async run (name, args) {
+      if (name === 'key.revoke') await windows.ready()
+      const deps = { database, admission: windows.admission, recordIdSecret: secrets.recordId, watermarkSecret: secrets.watermark, actor }
+      return runOperation(deps, name, args)
+    },
+    async close () {
+      await windows.close()
+      await database.close()
+    }
+  }
+}
+
+interface Admission { admission: AdmissionStore, ready: () => Promise<unknown>, close: () => Promise<void> }
+
+function openAdmission (config: Config): Admission {
+  if (config.redisUrl === null) return { admission: memoryAdmissionStore(), ready: async () => {}, close: async () => {} }
+  const redis = connectRedis(config.redisUrl, { logger: { warn: () => {} } })
+  return {
+    admission: redisAdmissionStore(redis, { prefix: config.redisPrefix }),
+    // Commands are not queued before the connection stands; when it never does, the bump fails and is reported.
+    ready: () => whenReady(redis),
+    close: () => closeRedis(redis)
+  }
+}
+
+/** Opens the store, does the work, closes it whatever happened. */
+export async function withStore<T> (work: (store: Store) => Promise<T>): Promise<T> {
+  const store = await openStore(process.env)
+  try {
+    return await work(store)
+  } finally {
+    await store.close()
+  }
+}
+
+/** Says that a revocation reached the database only. */
+export function warnWhenAlone (store: Store): void {
+  if (store.isAlone) note('warning: DATABASE_URL is set but REDIS_URL is not, so running instances were not told; they may serve the key from cache for up to 10 s.')
+}
+
+/** An operation's answer in the shape that the command prints. */
+export function fieldsOf (answer: object): Record<string, unknown> {
+  return answer as Record<string, unknown>
+}
+
+function userName (): string {
+  try {
+    return userInfo().username
+  } catch {
+    // A container's user need not have a name.
+    return String(process.getuid?.() ?? 'unknown')
+  }
+}

@@ -1,0 +1,113 @@
+/** Opens everything a process needs from one configuration, in order, and closes it in the reverse one. */
+import type { AddressInfo } from 'node:net'
+import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import { buildApp } from '../app.ts'
+import type { Config } from '../config.ts'
+import { openAuditWriter, openDatabase, type Database } from '../db/client.ts'
+import { addRefusalCounts } from '../db/queries/system.ts'
+import { startWorker } from '../evaluation/worker.ts'
+import type { AdmissionStore, SingleUseStore } from '../plugins/context.ts'
+import { groupCommitSink, refusalCounter } from '../plugins/support/audit-log.ts'
+import { memoryAdmissionStore, memorySingleUseStore } from '../plugins/support/memory.ts'
+import { createMetrics } from '../plugins/support/metrics.ts'
+import { connectRedis, redisAdmissionStore, redisHealth, redisSingleUseStore } from '../plugins/support/redis.ts'
+import { buildOps } from './ops.ts'
+
+export interface RuntimeOptions {
+  /** Apply migrations first. Default true. */
+  migrate?: boolean
+  /** Serve HTTP. Default true; a process that only works on the queue says false. */
+  serve?: boolean
+}
+
+export interface Runtime {
+  readonly config: Config
+  readonly database: Database
+  readonly admission: AdmissionStore
+  readonly singleUse: SingleUseStore
+  readonly app: FastifyInstance
+  readonly ops: FastifyInstance
+  readonly stores: string
+  listen (): Promise<{ url: string, opsUrl: string }>
+  /** Stops taking requests, answers those under way, then closes the stores. */
+  close (): Promise<void>
+}
+
+interface Windows { admission: AdmissionStore, singleUse: SingleUseStore, name: string, health: () => Promise<string>, close: () => Promise<void> }
+
+export async function openRuntime (config: Config, options: RuntimeOptions = {}): Promise<Runtime> {
+  const serve = options.serve ?? true
+  const database = await openDatabase({ url: config.databaseUrl })
+  if (options.migrate ?? true) await database.migrate()
+  const windows = openWindows(config)
+  const writer = await openAuditWriter({ url: config.databaseUrl }, database)
+  const audit = groupCommitSink({ write: (rows) => writer.write(rows) })
+  const refusals = refusalCounter({ write: (counts) => addRefusalCounts(database.db, counts) })
+  const metrics = createMetrics()
+  let draining = false
+
+  const logger = loggerOptions(config)
+  const wakeWorker: { kick: () => void } = { kick: () => {} }
+  const { admission, singleUse } = windows
+  const app = await buildApp(config, { database, admission, singleUse, audit, refusals, metrics, logger, wake: () => wakeWorker.kick() })
+  const worker = config.worker ? startWorker({ database, workerId: config.instanceId, logger: app.log }) : null
+  if (worker !== null) wakeWorker.kick = () => worker.kick()
+  const ops = buildOps({ metrics, databaseClock: () => database.ping(), windowsStore: windows.health, isDraining: () => draining })
+
+  async function listen (): Promise<{ url: string, opsUrl: string }> {
+    await ops.listen({ host: config.opsHost, port: config.opsPort })
+    const scheme = config.tlsCertPath === null ? 'http' : 'https'
+    if (serve) await app.listen({ host: config.host, port: config.port })
+    return { url: serve ? addressOf(app, scheme) : '', opsUrl: addressOf(ops, 'http') }
+  }
+
+  async function close (): Promise<void> {
+    draining = true
+    await app.close()
+    await worker?.stop()
+    await audit.close()
+    await refusals.close()
+    await writer.close()
+    await windows.close()
+    await database.close()
+    await ops.close()
+  }
+
+  return { config, database, admission, singleUse, app, ops, stores: `${database.kind}, ${windows.name}`, listen, close }
+}
+
+function openWindows (config: Config): Windows {
+  if (config.redisUrl === null) {
+    return { admission: memoryAdmissionStore(), singleUse: memorySingleUseStore(), name: 'in-memory windows', health: async () => 'in memory', close: async () => {} }
+  }
+  const redis = connectRedis(config.redisUrl, { logger: console })
+  const { redisPrefix: prefix } = config
+  return {
+    admission: redisAdmissionStore(redis, { prefix }),
+    singleUse: redisSingleUseStore(redis, { prefix }),
+    name: 'redis',
+    health: async () => JSON.stringify(await redisHealth(redis)),
+    close: async () => { redis.disconnect() }
+  }
+}
+
+// Allow-list: what is not named here is not logged. The raw URL can hold a result token and never is.
+function loggerOptions (config: Config): FastifyServerOptions['logger'] {
+  if (config.logLevel === 'silent') return false
+  return {
+    level: config.logLevel,
+    base: { instance: config.instanceId },
+    serializers: {
+      req: (request) => ({ method: request.method, route: request.routeOptions?.url ?? '*' }),
+      res: (reply) => ({ status: reply.statusCode }),
+      err: (err) => ({ type: err.name, message: '', stack: (err.stack ?? '').split('\n').filter((line: string) => line.startsWith('    at ')).join('\n') })
+    }
+  }
+}
+
+function addressOf (app: FastifyInstance, scheme: string): string {
+  const address = app.server.address() as AddressInfo | null
+  if (address === null) return ''
+  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
+  return `${scheme}://${host}:${address.port}`
+}

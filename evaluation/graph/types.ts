@@ -1,0 +1,170 @@
+/**
+ * The fact graph: what is known of a blueprint once its strings are gone. It is the only form in which a scenario is stored.
+ * Every string of a configuration is reduced to a `Fact`: where it stood, what kind it was, and which pattern classes it
+ * matched. Values never pass this boundary; labels are length-limited and stripped of control characters.
+ */
+
+/** Raised whenever extraction learns a new fact. Rules name the least version they need. */
+export const FACTS_VERSION = 1
+
+export type Platform = 'make' | 'n8n'
+
+export type NodeKind = 'trigger' | 'action' | 'search' | 'http' | 'ai' | 'agent' | 'code' | 'router' | 'branch' | 'merge'
+  | 'iterator' | 'aggregator' | 'transform' | 'store' | 'sub' | 'response' | 'directive' | 'wait' | 'unknown'
+
+export type Effect = 'INGRESS' | 'OPEN' | 'EGRESS' | 'READ' | 'WRITE' | 'DELETE' | 'MESSAGE' | 'MONEY' | 'IDENTITY' | 'SQL'
+  | 'SHELL' | 'FILES' | 'CODE' | 'AI' | 'AILOCAL' | 'SHEET' | 'PUBLISH' | 'RESPOND'
+
+export type EdgeKind = 'flow' | 'route' | 'branch' | 'merge' | 'loop' | 'error' | 'tool' | 'ai' | 'feed'
+
+export type LeafKind = 'literal' | 'expression' | 'template' | 'code'
+
+/** Pattern classes a string can match. Added to, never renamed: stored graphs carry them. */
+export type FactClass =
+  | 'provider-token' // SEC-001: fixed-prefix provider token, PEM or JWT, not a placeholder
+  | 'secret-literal' // SEC-002: secret-named field holding a high-entropy literal
+  | 'plain-http-public' // NET-001: URL field, literal http:// to a public host
+  | 'data-reference' // the string reads data of another module, the trigger or the environment
+  | 'sql-text' // the string is an SQL statement field (query-like) of an SQL module
+  | 'sql-parameterised' // the module passes values through its parameter list (attached to the query leaf)
+  | 'auth-check' // a condition that compares a header, token, secret or signature
+
+export interface Fact {
+  /** RFC 6901 pointer into the source document. */
+  pointer: string
+  /** Effective field name: for `{ name: "Authorization", value }` it is `Authorization`. At most 64 characters. */
+  field: string
+  kind: LeafKind
+  classes: FactClass[]
+  /** For `provider-token`: the provider's name, e.g. `openai`. From our own table, never from the file. */
+  provider?: string
+}
+
+export interface NodeConnection { slot: string, ref: string | null }
+
+export interface FlowNode {
+  /** Make: String(id); n8n: name. Unique; a duplicate gets `#2`, `#3` and a problem of the graph. */
+  key: string
+  /** RFC 6901 pointer into the source document. */
+  pointer: string
+  /** `http:ActionSendData` or `n8n-nodes-base.httpRequest`. */
+  type: string
+  app: string
+  op: string
+  version: number
+  kind: NodeKind
+  effects: Effect[]
+  /** Human label, at most 80 characters, no control characters; absent when the file has none. */
+  label?: string
+  disabled: boolean
+  /** On the canvas but wired to nothing (Make orphans). */
+  orphan: boolean
+  depth: number
+  connections: NodeConnection[]
+  /** A filter on the incoming edge (Make): present when it has conditions. */
+  gated: boolean
+  onError: 'stop' | 'continue' | 'route'
+  /** Make: directive that ends the handler chain (`Ignore`, `Break`, …); null for own modules; absent without a handler. */
+  directive?: string | null
+  handlerOnlyDirective?: boolean
+  retry: boolean
+  /** n8n: authentication of an entry (`none` when absent), or of an HTTP module. */
+  authentication?: string
+  /** A human step that can refuse (wait for webhook or form, send-and-wait). */
+  approval: boolean
+  /** True when the step stands ready to check an error downstream (n8n `If` on `error`, error trigger). */
+  testsError?: boolean
+  /** Only leaves that matched at least one class are kept, in document order. */
+  facts: Fact[]
+  /** Keys of other nodes that its expressions read. */
+  refs: string[]
+  /** Has a note of its own (n8n node note). */
+  noted: boolean
+}
+
+export interface FlowEdge { from: number, to: number, kind: EdgeKind, slot: number, gated: boolean }
+
+export interface FlowSettings {
+  active: boolean | null
+  errorWorkflow: boolean
+  dlq: boolean
+  dataloss: boolean
+  confidential: boolean
+  autoCommit: boolean
+  sequential: boolean
+  subWorkflow: boolean
+  template: boolean
+  zone?: string
+}
+
+/** Something in the file that could not be read; the rest is evaluated all the same. Never holds a value. */
+export interface GraphProblem { code: string, pointer: string, message: string }
+
+export interface FactGraph {
+  factsVersion: number
+  platform: Platform
+  /** At most 120 characters, control characters removed. */
+  name: string
+  nodes: FlowNode[]
+  edges: FlowEdge[]
+  /** Indices of nodes at which a run can start. */
+  entries: number[]
+  settings: FlowSettings
+  /** Number of canvas notes and descriptions; their text is not kept. */
+  notes: number
+  problems: GraphProblem[]
+  /** RFC 6901 pointers of what the file carried beyond shape (pinned data, execution data, credential contents) and was dropped. */
+  dropped: string[]
+}
+
+export type ImportResult =
+  | { ok: true, graph: FactGraph }
+  /** `reason`: what is missing, in a sentence; never a value. */
+  | { ok: false, reason: string }
+
+export type Severity = 'critical' | 'high' | 'medium' | 'low' | 'info'
+export type Confidence = 'certain' | 'likely' | 'possible'
+
+/** One finding of a rule. Never holds a value from the blueprint except the module's own label. */
+export interface Finding {
+  code: string
+  title: string
+  severity: Severity
+  confidence: Confidence
+  module: { id: string, name: string, type: string } | null
+  message: string
+  frameworks: string[]
+  /** SHA-256 based, stable over moves and renumbering. 32 hex characters. */
+  fingerprint: string
+  /** Pointer of the evidence; internal, not on the wire. */
+  pointer: string
+}
+
+export interface ScenarioResult {
+  catalogueVersion: string
+  platform: Platform
+  score: number
+  modules: number
+  violations: Finding[]
+  critical: number
+  /** Sorted union of controls of findings at or above medium. */
+  complianceGaps: string[]
+  evaluatedCodes: string[]
+  passingCount: number
+  failingCount: number
+  moduleSummary: { id: string, name: string, type: string, worst_severity: Severity, codes: string[], violations: number }[]
+  problems: GraphProblem[]
+}
+
+export interface Policy {
+  code: string
+  title: string
+  description: string
+  severity: Severity
+  confidence: Confidence
+  platforms: Platform[]
+  frameworks: string[]
+  rationale: string
+  detection: string
+  remediation: { make?: string[], n8n?: string[] }
+}

@@ -1,0 +1,140 @@
+/**
+ * Layer 2, authentication. Answers: strangers, and keys that leaked through a log or a stolen database.
+ *
+ * Phase: preParsing, on routes with access `key`. Reads: `Authorization: Bearer`. Leaves: `principal`, `bearerKey`,
+ * `reloadPrincipal`. Refuses with: `invalid_api_key` (one answer for no, malformed, unknown, suspended, revoked and expired key),
+ * `rate_limited` once an address has failed too often, `unavailable`.
+ * Store: the key store by SHA-256, cached in process by digest under the key's epoch; admission (layer 7) compares epochs and
+ * asks for a fresh record when they differ. Windows' store away: no cache, every request reads the key store. Key store away:
+ * 503, never 401, which would make partners throw good keys away.
+ */
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { LRUCache } from 'lru-cache'
+import { ApiError } from '../errors.ts'
+import { accessOf, declareSlots, type AdmissionStore, type KeyRecord, type KeyStore, type Principal } from './context.ts'
+import { bearerKeyOf, digestOf } from './lib/api-key.ts'
+
+const CACHE_RECORDS_MAX = 10_000
+const CACHE_TTL_MS = 10_000
+const RETRY_AFTER_SECONDS = '2'
+
+/** Failures per client address. `check` does not count, `count` does. */
+export interface FailureLimiter {
+  /** Seconds until the address may try again, or null when it may try now. */
+  check (request: FastifyRequest): Promise<number | null>
+  count (request: FastifyRequest): Promise<void>
+}
+
+export interface AuthenticationOptions {
+  keys: KeyStore
+  /** Where epochs live. Without it nothing is cached: every request reads the key store. Default none. */
+  epochs?: Pick<AdmissionStore, 'readEpoch'>
+  /** Limits failed authentication per client address. Default none. */
+  failures?: FailureLimiter
+  /** Unix milliseconds. Default `Date.now`. */
+  now?: () => number
+}
+
+interface CachedRecord { record: KeyRecord, epoch: string }
+
+const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, options) => {
+  const { keys, epochs, failures } = options
+  const now = options.now ?? Date.now
+  if (typeof keys?.findByDigest !== 'function') throw new TypeError('authentication: the option keys must be a KeyStore')
+  const cache = new LRUCache<string, CachedRecord>({ max: CACHE_RECORDS_MAX, ttl: CACHE_TTL_MS })
+  declareSlots(app)
+
+  app.addHook('preParsing', async function authenticate (request) {
+    if (accessOf(request) !== 'key') return
+    await refuseIfBlocked(request)
+    const bearerKey = bearerKeyOf(request.headers.authorization)
+    if (bearerKey === null) return await refuse(request, 'absent_or_malformed')
+    const digest = digestOf(bearerKey)
+    const cacheKey = digest.toString('base64')
+    const found = cache.get(cacheKey) ?? await load(digest, cacheKey)
+    if (found === null) return await refuse(request, 'unknown')
+    const lapse = lapseOf(found.record, now())
+    if (lapse !== null && found.epoch !== '') cache.delete(cacheKey)
+    if (lapse !== null) return await refuse(request, lapse)
+    request.principal = { ...found.record, epoch: found.epoch }
+    request.bearerKey = bearerKey
+    request.reloadPrincipal = (epoch) => reload(request, digest, cacheKey, epoch)
+  })
+
+  async function refuseIfBlocked (request: FastifyRequest): Promise<void> {
+    const retryAfterSeconds = await failures?.check(request) ?? null
+    if (retryAfterSeconds === null) return
+    throw new ApiError('rate_limited', {
+      detail: 'Too many failed requests from this address.',
+      headers: { 'retry-after': String(retryAfterSeconds) },
+      reason: 'address'
+    })
+  }
+
+  async function refuse (request: FastifyRequest, reason: string): Promise<never> {
+    await failures?.count(request)
+    throw invalidKey(reason)
+  }
+
+  /**
+   * A key's first read here is two: the first one finds the key's id and with it the epoch, the second is the record under that
+   * epoch. A change is committed before it bumps the epoch, so a record read after the epoch never outlives it unnoticed.
+   */
+  async function load (digest: Buffer, cacheKey: string): Promise<CachedRecord | null> {
+    const first = await find(digest)
+    if (first === null) return null
+    const epoch = await readEpoch(first.keyId)
+    // Without an epoch the record just read is the freshest there is, and it is not kept.
+    if (epoch === '') return { record: first, epoch }
+    const record = await find(digest)
+    return record === null ? null : keep(cacheKey, { record, epoch })
+  }
+
+  async function readEpoch (keyId: string): Promise<string> {
+    try {
+      return await epochs?.readEpoch(keyId) ?? ''
+    } catch (err) {
+      app.log.debug({ code: (err instanceof Error ? err.name : 'unknown') }, 'epoch not readable; the key record is not cached')
+      return ''
+    }
+  }
+
+  async function reload (request: FastifyRequest, digest: Buffer, cacheKey: string, epoch: string): Promise<Principal> {
+    cache.delete(cacheKey)
+    const record = await find(digest)
+    const lapse = record === null ? 'unknown' : lapseOf(record, now())
+    if (record === null || lapse !== null) {
+      request.principal = null
+      throw invalidKey(lapse ?? 'unknown')
+    }
+    if (epoch !== '') keep(cacheKey, { record, epoch })
+    request.principal = { ...record, epoch }
+    return request.principal
+  }
+
+  function keep (cacheKey: string, cached: CachedRecord): CachedRecord {
+    cache.set(cacheKey, cached)
+    return cached
+  }
+
+  async function find (digest: Buffer): Promise<KeyRecord | null> {
+    try {
+      return await keys.findByDigest(digest)
+    } catch (cause) {
+      throw new ApiError('unavailable', { cause, reason: 'key_store', headers: { 'retry-after': RETRY_AFTER_SECONDS } })
+    }
+  }
+}
+
+/** Why a record does not authenticate at this time, or null. */
+function lapseOf (record: KeyRecord, nowMs: number): string | null {
+  if (record.state !== 'active') return record.state
+  return record.expiresAtMs !== null && record.expiresAtMs <= nowMs ? 'expired' : null
+}
+
+function invalidKey (reason: string): ApiError {
+  return new ApiError('invalid_api_key', { headers: { 'www-authenticate': 'Bearer' }, reason })
+}
+
+export default fp(authentication, { name: 'authentication', fastify: '5.x' })

@@ -1,0 +1,169 @@
+/**
+ * What a layer may leave on a request for a later one, and the ports that layers share. A layer imports this file, `errors.ts`
+ * and `lib/`, never another layer. A slot is null until its layer has run; its accessor throws instead of guessing.
+ */
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { ApiError, type ErrorCode } from '../errors.ts'
+
+export type Permission = 'governance:read' | 'governance:evaluate' | 'admin'
+
+/** What kind of credential a route asks for. A route that declares none does not boot. */
+export type Access = 'key' | 'open' | 'result-token'
+
+/** A key's record as the store holds it. The raw key is not in it. */
+export interface KeyRecord {
+  readonly keyId: string
+  readonly orgId: string
+  /** First 12 characters of the key, the only loggable part. */
+  readonly prefix: string
+  readonly permissions: readonly Permission[]
+  /** CIDR ranges; empty means that every address may call. */
+  readonly ipAllowlist: readonly string[]
+  readonly perMinute: number
+  readonly perHour: number
+  readonly state: 'active' | 'suspended' | 'revoked' | 'inactive'
+  /** Unix milliseconds, or null for a key that does not expire. */
+  readonly expiresAtMs: number | null
+}
+
+/** The caller, once authenticated. */
+export interface Principal extends KeyRecord {
+  /** Version of the record as the windows' store knew it when it was read; empty while that store is away. */
+  readonly epoch: string
+}
+
+export interface KeyStore {
+  /** The record of a key by the SHA-256 of its 56 characters, or null. Rejects when the store is away. */
+  findByDigest (sha256: Buffer): Promise<KeyRecord | null>
+}
+
+export interface AdmissionRequest {
+  readonly keyId: string
+  /** The epoch the caller's record was read under; another one means that the record must be read again. */
+  readonly epoch: string
+  readonly perMinute: number
+  readonly perHour: number
+  /** Identifies a request that changes state and may be admitted once; null for one that may repeat. */
+  readonly replayId: string | null
+  /** How long a replay id is remembered, seconds. */
+  readonly replayTtlSeconds: number
+}
+
+export interface WindowState {
+  readonly limit: number
+  /** The smaller of what both windows have left. */
+  readonly remaining: number
+  /** Unix milliseconds at which the minute window is whole again. */
+  readonly resetAtMs: number
+}
+
+export type AdmissionVerdict =
+  | { readonly outcome: 'admitted', readonly window: WindowState }
+  | { readonly outcome: 'refused', readonly blocked: 'minute' | 'hour', readonly retryAfterMs: number, readonly window: WindowState }
+  | { readonly outcome: 'replayed' }
+  | { readonly outcome: 'stale', readonly epoch: string }
+
+/** Windows, replay records and key epochs: one atomic step, one round trip. Rejects when the store is away. */
+export interface AdmissionStore {
+  admit (request: AdmissionRequest): Promise<AdmissionVerdict>
+  /** The key's current epoch; made when there is none. */
+  readEpoch (keyId: string): Promise<string>
+  /** Makes every cached record of the key stale. Call after the change is committed. */
+  bumpEpoch (keyId: string): Promise<void>
+}
+
+/** The single use of result tokens. Rejects when the store is away. */
+export interface SingleUseStore {
+  issue (id: string, ttlSeconds: number): Promise<void>
+  /** Exactly one of any number of concurrent callers gets `taken`. `unknown`: never issued, expired or lost. */
+  take (id: string): Promise<'taken' | 'used' | 'unknown'>
+  /** Undoes a `take` whose answer could not be produced; keeps the remaining life. */
+  giveBack (id: string): Promise<void>
+}
+
+/** One audit row. `at` and `watermark` are set by the watermark layer. */
+export interface AuditRow {
+  watermark: string
+  at: Date
+  orgId: string | null
+  keyId: string | null
+  keyPrefix: string | null
+  method: string
+  /** Pattern of the route, e.g. `/evaluations/:evaluation_id`; `*` for an unknown one. */
+  route: string
+  /** Keyed hash of the path without its query; 32 hex characters. */
+  pathHash: string
+  status: number
+  code: string | null
+  /** Private reason of a refusal. */
+  reason: string | null
+  ip: string
+  userAgent: string | null
+  instance: string
+  /** True when the windows were judged in process because their store was away. */
+  degraded: boolean
+  jti: string | null
+}
+
+export interface AuditSink {
+  /** Resolves once the row is durable; rejects when it could not be made so. */
+  record (row: AuditRow): Promise<void>
+}
+
+/** A refusal before authentication: counted, batched, bounded; never awaited. */
+export interface RefusalCounter { count (refusal: { ip: string, code: ErrorCode, status: number, at: Date }): void }
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    access?: Access
+    /** Permission that a route with access `key` needs. */
+    scope?: Permission
+  }
+  interface FastifyRequest {
+    principal: Principal | null
+    /** The raw bearer key; set by authentication, taken and cleared by signature. */
+    bearerKey: string | null
+    /** The exact bytes of the body; set by signature. */
+    rawBody: Buffer | null
+    /** What identifies this signed request once admitted; set by signature for requests that change state. */
+    replayId: string | null
+    window: WindowState | null
+    degraded: boolean
+    /** Code of the refusal being sent, set by the error handler. */
+    refusal: { code: ErrorCode, reason: string | null } | null
+    watermark: string | null
+    /** Redeemed token's id, for the audit row. */
+    redeemedJti: string | null
+    /** Organization named by a valid result token, for the audit row of a request that has no key. */
+    tokenOrgId: string | null
+    /** Undo steps for an answer that could not be produced. */
+    onUnsent: (() => Promise<void>) | null
+    /** Reads the key record again under a newer epoch; set by authentication. */
+    reloadPrincipal: ((epoch: string) => Promise<Principal>) | null
+  }
+  interface FastifyInstance {
+    /** Judges that depend on the key record and must speak again when it was stale. In run order. */
+    principalJudges: Array<(request: FastifyRequest, principal: Principal) => void>
+  }
+}
+
+const REQUEST_SLOTS = ['principal', 'bearerKey', 'rawBody', 'replayId', 'window', 'refusal', 'watermark', 'redeemedJti', 'tokenOrgId',
+  'onUnsent', 'reloadPrincipal'] as const
+
+/** Declares every slot once, with null, so that all requests share one shape. Each layer calls it; the first call counts. */
+export function declareSlots (app: FastifyInstance): void {
+  for (const slot of REQUEST_SLOTS) if (!app.hasRequestDecorator(slot)) app.decorateRequest(slot, null)
+  if (!app.hasRequestDecorator('degraded')) app.decorateRequest('degraded', false)
+  if (!app.hasDecorator('principalJudges')) app.decorate('principalJudges', [])
+}
+
+/** The authenticated caller. Throws `internal_error` when authentication has not run: a missing principal is never anonymous. */
+export function getPrincipal (request: FastifyRequest): Principal {
+  if (request.principal === null) throw new ApiError('internal_error', { cause: new Error('no principal: the authentication layer has not run on this route') })
+  return request.principal
+}
+
+/** Access that the route declared; an unknown route inside the surface is judged like a protected one. */
+export function accessOf (request: FastifyRequest): Access {
+  return request.routeOptions.config.access ?? 'key'
+}

@@ -1,0 +1,104 @@
+/**
+ * Layer 7, rate limits. Answers: exhaustion by one key, and the replay of a signed request that changes state.
+ *
+ * Phase: preParsing, last before the body is parsed: only what passed layers 2 to 6 spends quota. Reads: `principal`, `replayId`.
+ * Leaves: `window`, `degraded`. Refuses with: `rate_limited`, `signature_replayed`, `unavailable`.
+ * Store: one atomic step and one round trip for both windows, the replay record and the key's epoch. A stale epoch spends
+ * nothing: the record is read again and layers 2, 4, 5 and 6 judge again. Store away: the key record is read afresh and an exact window in this
+ * process admits the share max(1, floor(limit / instances)); the audit row says so. Never unlimited.
+ */
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { ApiError } from '../errors.ts'
+import { accessOf, declareSlots, getPrincipal, type AdmissionRequest, type AdmissionStore, type AdmissionVerdict, type Principal } from './context.ts'
+import { localWindows } from './support/local-windows.ts'
+
+const RELOADS_MAX = 3
+const REPLAY_TTL_SECONDS = 601
+const RETRY_AFTER_SECONDS = '2'
+
+export interface RateLimitsOptions {
+  store: AdmissionStore
+  /** How many instances share the limits while the store is away. Default 1. */
+  instances?: number
+}
+
+const rateLimits: FastifyPluginAsync<RateLimitsOptions> = async (app, options) => {
+  const { store } = options
+  const instances = options.instances ?? 1
+  if (typeof store?.admit !== 'function') throw new TypeError('rate-limits: the option store must be an AdmissionStore')
+  if (!Number.isSafeInteger(instances) || instances < 1) throw new TypeError('rate-limits: instances must be a positive whole number')
+  const local = localWindows({ instances })
+  declareSlots(app)
+
+  app.addHook('preParsing', async function admit (request, reply, payload) {
+    if (accessOf(request) !== 'key') return payload
+    const verdict = await judge(request)
+    if (verdict.outcome === 'replayed') throw new ApiError('signature_replayed')
+    request.window = verdict.window
+    setWindowHeaders(request, reply)
+    if (verdict.outcome === 'refused') throw exceeded(getPrincipal(request), verdict)
+    return payload
+  })
+
+  async function judge (request: FastifyRequest): Promise<Exclude<AdmissionVerdict, { outcome: 'stale' }>> {
+    for (let reloads = 0; reloads <= RELOADS_MAX; reloads++) {
+      let verdict: AdmissionVerdict
+      try {
+        verdict = await store.admit(admissionOf(request))
+      } catch (err) {
+        return await judgeLocally(request, err)
+      }
+      if (verdict.outcome !== 'stale') return verdict
+      await rejudge(request, verdict.epoch)
+    }
+    throw new ApiError('unavailable', { reason: 'epoch', headers: { 'retry-after': RETRY_AFTER_SECONDS } })
+  }
+
+  async function judgeLocally (request: FastifyRequest, err: unknown): Promise<Exclude<AdmissionVerdict, { outcome: 'stale' }>> {
+    app.log.debug({ reason: err instanceof Error ? err.name : 'unknown' }, 'windows judged in process')
+    // A cached record cannot be checked against its epoch now, so it is read again.
+    if (getPrincipal(request).epoch !== '') await rejudge(request, '')
+    request.degraded = true
+    const { keyId, perMinute, perHour, replayId, replayTtlSeconds } = admissionOf(request)
+    const verdict = local.admit(keyId, perMinute, perHour, replayId, replayTtlSeconds)
+    if (verdict.outcome === 'stale') throw new ApiError('internal_error', { cause: new Error('a local window has no epochs') })
+    return verdict
+  }
+
+  async function rejudge (request: FastifyRequest, epoch: string): Promise<void> {
+    if (request.reloadPrincipal === null) throw new ApiError('internal_error', { cause: new Error('no way to read the key record again: the authentication layer has not run') })
+    const principal = await request.reloadPrincipal(epoch)
+    for (const judgeAgain of app.principalJudges) judgeAgain(request, principal)
+  }
+}
+
+function admissionOf (request: FastifyRequest): AdmissionRequest {
+  const { keyId, epoch, perMinute, perHour } = getPrincipal(request)
+  return { keyId, epoch, perMinute, perHour, replayId: request.replayId, replayTtlSeconds: REPLAY_TTL_SECONDS }
+}
+
+function setWindowHeaders (request: FastifyRequest, reply: FastifyReply): void {
+  const { window } = request
+  if (window === null) return
+  reply.header('x-ratelimit-limit', window.limit)
+  reply.header('x-ratelimit-remaining', window.remaining)
+  reply.header('x-ratelimit-reset', Math.ceil(window.resetAtMs / 1000))
+}
+
+function exceeded (principal: Principal, verdict: Extract<AdmissionVerdict, { outcome: 'refused' }>): ApiError {
+  const retryAfterSeconds = Math.max(1, Math.ceil(verdict.retryAfterMs / 1000))
+  const limit = verdict.blocked === 'minute' ? principal.perMinute : principal.perHour
+  return new ApiError('rate_limited', {
+    detail: `The limit of ${limit} requests per ${verdict.blocked} is reached.`,
+    headers: {
+      'retry-after': String(retryAfterSeconds),
+      // draft-ietf-httpapi-ratelimit-headers
+      'ratelimit-policy': `"minute";q=${principal.perMinute};w=60, "hour";q=${principal.perHour};w=3600`,
+      ratelimit: `"${verdict.blocked}";r=0;t=${retryAfterSeconds}`
+    },
+    reason: verdict.blocked
+  })
+}
+
+export default fp(rateLimits, { name: 'rate-limits', fastify: '5.x', decorators: { request: ['principal', 'replayId'] } })

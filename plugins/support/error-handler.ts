@@ -1,0 +1,73 @@
+/**
+ * Turns errors into refusals, and is the only place that does. Not a layer, but the watermark needs it: with the framework's own
+ * handler a refusal never passes `preSerialization`. A thrown message never reaches the wire.
+ */
+import type { FastifyError, FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { ApiError, type ErrorCode, type FieldProblem } from '../../errors.ts'
+import { declareSlots } from '../context.ts'
+
+/** Refusals that the framework itself makes, by its own code. */
+const FRAMEWORK_REFUSALS: ReadonlyMap<string, ErrorCode> = new Map([
+  ['FST_ERR_CTP_BODY_TOO_LARGE', 'payload_too_large'],
+  ['FST_ERR_CTP_INVALID_MEDIA_TYPE', 'unsupported_media_type'],
+  ['FST_ERR_CTP_INVALID_CONTENT_LENGTH', 'malformed_request'],
+  ['FST_ERR_CTP_EMPTY_JSON_BODY', 'malformed_request'],
+  ['FST_ERR_CTP_EMPTY_TYPE', 'unsupported_media_type'],
+  ['FST_ERR_VALIDATION', 'malformed_request'],
+  ['FST_ERR_BAD_URL', 'malformed_request'],
+  ['FST_ERR_MAX_PARAM_LENGTH', 'not_found'],
+  ['FST_ERR_NOT_FOUND', 'not_found']
+])
+
+const errorHandler: FastifyPluginAsync = async (app: FastifyInstance) => {
+  declareSlots(app)
+  app.setErrorHandler(async function sendRefusal (err: FastifyError | Error, request, reply) {
+    const refusal = refusalOf(err)
+    request.refusal = { code: refusal.code, reason: refusal.reason ?? null }
+    if (refusal.statusCode >= 500 && refusal.code !== 'api_disabled') logPrivately(request, refusal)
+    const undo = request.onUnsent
+    request.onUnsent = null
+    await undo?.()
+    for (const [name, value] of Object.entries(refusal.headers)) reply.header(name, value)
+    reply.code(refusal.statusCode)
+    return {
+      ok: false,
+      error: refusal.message,
+      code: refusal.code,
+      ...(refusal.detail === undefined ? {} : { detail: refusal.detail })
+    }
+  })
+}
+
+function refusalOf (err: FastifyError | Error): ApiError {
+  if (err instanceof ApiError) return err
+  const code = 'code' in err && typeof err.code === 'string' ? FRAMEWORK_REFUSALS.get(err.code) : undefined
+  if (code === undefined) return new ApiError('internal_error', { cause: err })
+  const problems = validationProblems(err)
+  return new ApiError(code, { cause: err, ...(problems === null ? {} : { detail: problems }) })
+}
+
+// Ajv's messages name rules and fields of the schema; a property name is the caller's own, so it stands only in the path.
+function validationProblems (err: FastifyError | Error): FieldProblem[] | null {
+  if (!('validation' in err) || err.validation === undefined) return null
+  return err.validation.map((problem) => {
+    const extra: unknown = problem.params['additionalProperty']
+    const field = typeof extra === 'string' ? `/${extra.slice(0, 64).replace(/~/g, '~0').replace(/\//g, '~1')}` : ''
+    return { path: `${problem.instancePath}${field}`, reason: problem.message ?? 'is not valid' }
+  })
+}
+
+// The cause's message may hold bound values or parts of a body; its name, code and stack frames do not.
+function logPrivately (request: FastifyRequest, refusal: ApiError): void {
+  const cause = refusal.cause
+  request.log.error({
+    code: refusal.code,
+    reason: refusal.reason,
+    cause: cause instanceof Error ? cause.name : undefined,
+    causeCode: cause instanceof Error && 'code' in cause ? cause.code : undefined,
+    frames: cause instanceof Error ? cause.stack?.split('\n').filter((line) => line.startsWith('    at ')).slice(0, 6) : undefined
+  }, 'request failed')
+}
+
+export default fp(errorHandler, { name: 'error-handler', fastify: '5.x' })

@@ -1,0 +1,142 @@
+/**
+ * Layer 9, watermark and audit. Answers: leaked results, and "who saw what, when".
+ *
+ * Phase: onRequest (mint), preSerialization (into the envelope), onSend (header; the audit row is durable before the bytes leave).
+ * Reads: `principal`, `refusal`, `degraded`, `redeemedJti`, `tokenOrgId`. Leaves: `watermark`. Refuses with: `unavailable` when
+ * an answer that must be recorded could not be; whatever the handler had spent is given back.
+ * Store: the audit sink. Away: no answer with data leaves. Refusals before authentication are counted in bounded buckets instead
+ * of rows, so that a flood cannot fill the table; their watermark proves itself by its MAC.
+ */
+import { createHmac } from 'node:crypto'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { ERROR_CATALOGUE } from '../errors.ts'
+import { declareSlots, type AuditRow, type AuditSink, type RefusalCounter } from './context.ts'
+import { normaliseAddress } from './lib/cidr.ts'
+import { pathOf } from './lib/hmac.ts'
+import { mintWatermark } from './lib/watermark-id.ts'
+
+const SECRET_BYTES_MIN = 32
+const USER_AGENT_CHARS_MAX = 256
+const PATH_HASH_CHARS = 32
+const UNKNOWN_ADDRESS = '0.0.0.0'
+const RETRY_AFTER_SECONDS = '2'
+
+export interface WatermarkOptions {
+  /** Key of the watermark's MAC and of path hashes, at least 32 bytes. No default. */
+  secret: Buffer
+  audit: AuditSink
+  /** Counts refusals before authentication. Default none: they are not counted. */
+  refusals?: RefusalCounter
+  /** Name of this instance in its audit rows. Default `local`. */
+  instance?: string
+  /** Unix milliseconds. Default `Date.now`. */
+  now?: () => number
+}
+
+const watermark: FastifyPluginAsync<WatermarkOptions> = async (app, options) => {
+  const { secret, audit, refusals } = options
+  const instance = options.instance ?? 'local'
+  const now = options.now ?? Date.now
+  if (!Buffer.isBuffer(secret) || secret.length < SECRET_BYTES_MIN) throw new TypeError(`watermark: secret must be a Buffer of at least ${SECRET_BYTES_MIN} bytes`)
+  if (typeof audit?.record !== 'function') throw new TypeError('watermark: the option audit must be an AuditSink')
+  declareSlots(app)
+
+  app.addHook('onRequest', function mint (request, _reply, done) {
+    watermarkOf(request)
+    done()
+  })
+
+  app.addHook('preSerialization', function addToEnvelope (request, _reply, payload, done) {
+    if (!isEnvelope(payload)) return done(null, payload)
+    done(null, { ...payload, meta: { watermark: watermarkOf(request) } })
+  })
+
+  app.addHook('onSend', async function recordBeforeSending (request, reply, payload) {
+    reply.header('x-fb-watermark', watermarkOf(request))
+    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
+    reply.header('x-content-type-options', 'nosniff')
+    if (request.principal === null && request.tokenOrgId === null) {
+      countUnauthenticated(request, reply)
+      return payload
+    }
+    try {
+      await audit.record(rowOf(request, reply))
+      return payload
+    } catch (cause) {
+      return await withhold(request, reply, payload, cause)
+    }
+  })
+
+  function watermarkOf (request: FastifyRequest): string {
+    request.watermark ??= mintWatermark(secret, now())
+    return request.watermark
+  }
+
+  function countUnauthenticated (request: FastifyRequest, reply: FastifyReply): void {
+    if (request.refusal === null) return
+    refusals?.count({ ip: addressOf(request), code: request.refusal.code, status: reply.statusCode, at: new Date(now()) })
+  }
+
+  /** An answer that could not be recorded does not leave: the caller gets 503, and what its handler spent is given back. */
+  async function withhold (request: FastifyRequest, reply: FastifyReply, payload: unknown, cause: unknown): Promise<unknown> {
+    request.log.error({ reason: cause instanceof Error ? cause.name : 'unknown' }, 'an answer was withheld because its audit row could not be written')
+    await giveBack(request)
+    if (reply.statusCode >= 500) return payload
+    request.refusal = { code: 'unavailable', reason: 'audit' }
+    for (const name of ['etag', 'allow', 'www-authenticate', 'ratelimit', 'ratelimit-policy']) reply.removeHeader(name)
+    reply.code(ERROR_CATALOGUE.unavailable.status)
+    reply.header('content-type', 'application/json; charset=utf-8')
+    reply.header('cache-control', 'no-store')
+    reply.header('retry-after', RETRY_AFTER_SECONDS)
+    reply.removeHeader('content-length')
+    return JSON.stringify({ ok: false, error: ERROR_CATALOGUE.unavailable.sentence, code: 'unavailable', meta: { watermark: watermarkOf(request) } })
+  }
+
+  async function giveBack (request: FastifyRequest): Promise<void> {
+    const undo = request.onUnsent
+    request.onUnsent = null
+    try {
+      await undo?.()
+    } catch (err) {
+      request.log.error({ reason: err instanceof Error ? err.name : 'unknown' }, 'what a withheld answer had spent could not be given back')
+    }
+  }
+
+  function rowOf (request: FastifyRequest, reply: FastifyReply): AuditRow {
+    const { principal, refusal } = request
+    return {
+      watermark: watermarkOf(request),
+      at: new Date(now()),
+      orgId: principal?.orgId ?? request.tokenOrgId,
+      keyId: principal?.keyId ?? null,
+      keyPrefix: principal?.prefix ?? null,
+      method: request.method,
+      route: request.is404 ? '*' : request.routeOptions.url ?? '*',
+      pathHash: createHmac('sha256', secret).update(pathOf(request.raw.url ?? ''), 'latin1').digest('hex').slice(0, PATH_HASH_CHARS),
+      status: reply.statusCode,
+      code: refusal?.code ?? null,
+      reason: refusal?.reason ?? null,
+      ip: addressOf(request),
+      userAgent: userAgentOf(request),
+      instance,
+      degraded: request.degraded,
+      jti: request.redeemedJti
+    }
+  }
+}
+
+function isEnvelope (payload: unknown): payload is object {
+  return typeof payload === 'object' && payload !== null && 'ok' in payload && ('data' in payload || 'error' in payload)
+}
+
+function addressOf (request: FastifyRequest): string {
+  return normaliseAddress(request.ip) ?? UNKNOWN_ADDRESS
+}
+
+function userAgentOf (request: FastifyRequest): string | null {
+  // PostgreSQL text holds no NUL, and a log line must stay one line.
+  return request.headers['user-agent']?.replace(/[^\x20-\x7e]/g, '?').slice(0, USER_AGENT_CHARS_MAX) ?? null
+}
+
+export default fp(watermark, { name: 'watermark', fastify: '5.x' })

@@ -1,0 +1,33 @@
+import { randomBytes } from 'node:crypto'
+import type { Redis } from 'ioredis'
+import type t from 'tap'
+import { closeRedis, connectRedis, whenReady } from '../../plugins/support/redis.ts'
+
+type Tap = Pick<typeof t, 'teardown' | 'comment'>
+
+export interface TestRedis { readonly url: string, readonly redis: Redis, readonly prefix: string }
+
+/** A real server and a key prefix of the test's own, removed at teardown; null when no server answers. Nothing is flushed. */
+export async function testRedis (t: Tap): Promise<TestRedis | null> {
+  const url = process.env['TEST_REDIS_URL'] ?? 'redis://127.0.0.1:6379'
+  const redis = connectRedis(url)
+  if (!await whenReady(redis)) {
+    redis.disconnect()
+    t.comment('stores: no Redis answers; set TEST_REDIS_URL')
+    return null
+  }
+  const prefix = `fbtest-${randomBytes(6).toString('hex')}`
+  t.comment('stores: Redis')
+  t.teardown(async () => {
+    const keys = await keysOf(redis, prefix)
+    if (keys.length > 0) await redis.del(...keys)
+    await closeRedis(redis)
+  })
+  return { url, redis, prefix }
+}
+
+export async function keysOf (redis: Redis, prefix: string): Promise<string[]> {
+  const keys: string[] = []
+  for await (const found of redis.scanStream({ match: `${prefix}:*`, count: 1000 })) keys.push(...found as string[])
+  return keys
+}

@@ -1,0 +1,96 @@
+import t from 'tap'
+import authentication from '../../plugins/authentication.ts'
+import type { KeyRecord } from '../../plugins/context.ts'
+import { digestOf } from '../../plugins/lib/api-key.ts'
+import { bareApp, KEY, NOW_MS, record, route } from '../helper/bare.ts'
+
+const headers = { authorization: `Bearer ${KEY}` }
+
+function storeOf (current: () => KeyRecord | null): { reads: number, findByDigest: (digest: Buffer) => Promise<KeyRecord | null> } {
+  const store = {
+    reads: 0,
+    findByDigest: async (digest: Buffer) => {
+      store.reads++
+      return digest.equals(digestOf(KEY)) ? current() : null
+    }
+  }
+  return store
+}
+
+t.test('refuses every lapsed, malformed or unknown key with one and the same answer', async (t) => {
+  const states: Array<[string, KeyRecord | null, string | undefined]> = [
+    ['no header', record(), undefined],
+    ['another scheme', record(), 'Basic abc'],
+    ['upper-case hex', record(), `Bearer ${KEY.toUpperCase()}`],
+    ['too short', record(), 'Bearer fb_live_00'],
+    ['two keys', record(), `Bearer ${KEY}, Bearer ${KEY}`],
+    ['unknown', null, headers.authorization],
+    ['revoked', record({ state: 'revoked' }), headers.authorization],
+    ['suspended', record({ state: 'suspended' }), headers.authorization],
+    ['inactive', record({ state: 'inactive' }), headers.authorization],
+    ['expired this millisecond', record({ expiresAtMs: NOW_MS }), headers.authorization]
+  ]
+  for (const [name, current, authorization] of states) {
+    const app = await bareApp()
+    await app.register(authentication, { keys: storeOf(() => current), now: () => NOW_MS })
+    const seen = route(app)
+    const answer = await app.inject({ url: '/thing', headers: authorization === undefined ? {} : { authorization } })
+    t.equal(answer.statusCode, 401, name)
+    t.same(answer.json(), { ok: false, error: 'Invalid or expired API key', code: 'invalid_api_key' }, name)
+    t.equal(answer.headers['www-authenticate'], 'Bearer', name)
+    t.equal(seen.calls, 0, name)
+  }
+})
+
+t.test('accepts a key one millisecond before it expires', async (t) => {
+  const app = await bareApp()
+  await app.register(authentication, { keys: storeOf(() => record({ expiresAtMs: NOW_MS + 1 })), now: () => NOW_MS })
+  route(app)
+  t.equal((await app.inject({ url: '/thing', headers })).statusCode, 200)
+})
+
+t.test('answers 503, never 401, when the key store is away', async (t) => {
+  const app = await bareApp()
+  await app.register(authentication, { keys: { findByDigest: async () => { throw new Error('away') } } })
+  route(app)
+  const answer = await app.inject({ url: '/thing', headers })
+  t.equal(answer.statusCode, 503)
+  t.equal(answer.json().code, 'unavailable')
+  t.equal(answer.headers['retry-after'], '2')
+})
+
+t.test('reads the key store on every request while epochs cannot be read', async (t) => {
+  const store = storeOf(() => record())
+  const app = await bareApp()
+  await app.register(authentication, { keys: store, epochs: { readEpoch: async () => { throw new Error('away') } } })
+  route(app)
+  await app.inject({ url: '/thing', headers })
+  await app.inject({ url: '/thing', headers })
+  t.equal(store.reads, 2)
+})
+
+t.test('reads a cached key no second time, and again when it is told that the record is stale', async (t) => {
+  let current = record()
+  const store = storeOf(() => current)
+  const app = await bareApp()
+  await app.register(authentication, { keys: store, epochs: { readEpoch: async () => 'e1' } })
+  app.get('/reload', { config: { access: 'key', scope: 'governance:read' } }, async (request) => await request.reloadPrincipal?.('e2'))
+  route(app)
+  await app.inject({ url: '/thing', headers })
+  const reads = store.reads
+  await app.inject({ url: '/thing', headers })
+  t.equal(store.reads, reads)
+  current = record({ state: 'revoked' })
+  t.equal((await app.inject({ url: '/reload', headers })).statusCode, 401)
+})
+
+t.test('stops an address that failed too often before the store is asked', async (t) => {
+  const store = storeOf(() => null)
+  const app = await bareApp()
+  await app.register(authentication, { keys: store, failures: { check: async () => 7, count: async () => {} } })
+  route(app)
+  const answer = await app.inject({ url: '/thing', headers })
+  t.equal(answer.statusCode, 429)
+  t.equal(answer.headers['retry-after'], '7')
+  t.equal(store.reads, 0)
+})

@@ -1,0 +1,41 @@
+import t from 'tap'
+import ipAllowlist from '../../plugins/ip-allowlist.ts'
+import { parseCidr } from '../../plugins/lib/cidr.ts'
+import { bareApp, leavePrincipal, principal, route } from '../helper/bare.ts'
+
+const cases: Array<[readonly string[], string, number]> = [
+  [[], '203.0.113.9', 200],
+  [['203.0.113.0/24'], '203.0.113.255', 200],
+  [['203.0.113.0/24'], '203.0.114.0', 403],
+  [['203.0.113.7'], '203.0.113.7', 200],
+  [['203.0.113.7'], '203.0.113.8', 403],
+  [['203.0.113.0/24'], '::ffff:203.0.113.5', 200],
+  [['2001:db8::/32'], '2001:db8:1::1', 200],
+  [['2001:db8::/32'], '2001:db9::1', 403],
+  [['not a range'], '203.0.113.7', 403]
+]
+
+for (const [ranges, ip, status] of cases) {
+  t.test(`answers ${status} to ${ip} under [${ranges.join(', ')}]`, async (t) => {
+    const app = await bareApp()
+    leavePrincipal(app, principal({ ipAllowlist: ranges }))
+    await app.register(ipAllowlist)
+    const seen = route(app)
+    const answer = await app.inject({ url: '/thing', remoteAddress: ip })
+    t.equal(answer.statusCode, status)
+    t.equal(seen.calls, status === 200 ? 1 : 0)
+    if (status === 403) t.match(answer.json(), { error: 'IP address not allowed', code: 'ip_not_allowed', detail: ip })
+  })
+}
+
+t.test('does not believe a forwarded address from a peer that is no trusted proxy', async (t) => {
+  const app = await bareApp()
+  leavePrincipal(app, principal({ ipAllowlist: ['203.0.113.7'] }))
+  await app.register(ipAllowlist)
+  route(app)
+  t.equal((await app.inject({ url: '/thing', remoteAddress: '198.51.100.1', headers: { 'x-forwarded-for': '203.0.113.7' } })).statusCode, 403)
+})
+
+t.test('reads ranges strictly', async (t) => {
+  for (const bad of ['', '1.2.3', '1.2.3.4/33', '1.2.3.4/-1', '1.2.3.4/8/8', '::/129', 'fe80::1%eth0', '1.2.3.4/', 'example.org']) t.throws(() => parseCidr(bad), bad)
+})
