@@ -1,8 +1,9 @@
 /** Composition root: builds the service from a configuration and its stores. Registers everything, never listens. */
 import { readFileSync } from 'node:fs'
+import type { ServerOptions as HttpServerOptions } from 'node:http'
 import type { Socket } from 'node:net'
 import rateLimit from '@fastify/rate-limit'
-import fastify, { type FastifyInstance, type FastifyRequest, type FastifyServerOptions, type HTTPMethods, type RouteOptions } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyServerOptions, type HTTPMethods, type RouteOptions } from 'fastify'
 import type { Config } from './config.ts'
 import type { Database } from './db/client.ts'
 import { insertAnomalyEvent, suspendKey } from './db/queries/anomalies.ts'
@@ -58,7 +59,7 @@ export async function buildApp (config: Config, deps: AppDeps): Promise<FastifyI
     })
   }
   await app.register(errorHandler)
-  await app.register(rateLimit, { global: false })
+  await app.register(rateLimit, { global: false, cache: FAILURE_ADDRESSES_MAX })
   const perAddress = addressLimiter(app, config.authFailureLimitPerMinute)
 
   await app.register(async (surface) => {
@@ -87,7 +88,7 @@ export async function buildApp (config: Config, deps: AppDeps): Promise<FastifyI
   return app
 }
 
-function serverOptions (config: Config, deps: AppDeps): FastifyServerOptions {
+function serverOptions (config: Config, deps: AppDeps): FastifyServerOptions & { http: HttpServerOptions } {
   const tls = config.tlsCertPath !== null && config.tlsKeyPath !== null
     ? { https: { cert: readFileSync(config.tlsCertPath), key: readFileSync(config.tlsKeyPath), minVersion: 'TLSv1.2' as const } }
     : {}
@@ -108,7 +109,8 @@ function serverOptions (config: Config, deps: AppDeps): FastifyServerOptions {
       const code = err.code === 'FST_ERR_BAD_URL' ? 'malformed_request' : 'not_found'
       const mark = mintWatermark(config.secrets.watermark)
       const { status, sentence } = ERROR_CATALOGUE[code]
-      reply.code(status).headers(plainHeaders(mark)).send({ ok: false, error: sentence, code, meta: { watermark: mark } })
+      const untyped: FastifyReply = reply
+      untyped.code(status).headers(plainHeaders(mark)).send({ ok: false, error: sentence, code, meta: { watermark: mark } })
     },
     clientErrorHandler: (err, socket) => refuseUnreadable(err, socket, config)
   }
@@ -156,7 +158,7 @@ function layerOptions (config: Config, deps: AppDeps, failures: FailureLimiter, 
 
 /** `@fastify/rate-limit` guards what has no key yet: failed authentication and result tokens, per client address. */
 function addressLimiter (app: FastifyInstance, perMinute: number): FailureLimiter {
-  const limiter = app.createRateLimit({ max: perMinute, timeWindow: MINUTE_MS, cache: FAILURE_ADDRESSES_MAX })
+  const limiter = app.createRateLimit({ max: perMinute, timeWindow: MINUTE_MS })
   return {
     async check (request) {
       const state = await limiter(request, { increment: false })

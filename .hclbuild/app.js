@@ -35,7 +35,7 @@ export async function buildApp(config, deps) {
         });
     }
     await app.register(errorHandler);
-    await app.register(rateLimit, { global: false });
+    await app.register(rateLimit, { global: false, cache: FAILURE_ADDRESSES_MAX });
     const perAddress = addressLimiter(app, config.authFailureLimitPerMinute);
     await app.register(async (surface) => {
         await surface.register(jsonBody);
@@ -82,7 +82,8 @@ function serverOptions(config, deps) {
             const code = err.code === 'FST_ERR_BAD_URL' ? 'malformed_request' : 'not_found';
             const mark = mintWatermark(config.secrets.watermark);
             const { status, sentence } = ERROR_CATALOGUE[code];
-            reply.code(status).headers(plainHeaders(mark)).send({ ok: false, error: sentence, code, meta: { watermark: mark } });
+            const untyped = reply;
+            untyped.code(status).headers(plainHeaders(mark)).send({ ok: false, error: sentence, code, meta: { watermark: mark } });
         },
         clientErrorHandler: (err, socket) => refuseUnreadable(err, socket, config)
     };
@@ -128,7 +129,7 @@ function layerOptions(config, deps, failures, now) {
 }
 /** `@fastify/rate-limit` guards what has no key yet: failed authentication and result tokens, per client address. */
 function addressLimiter(app, perMinute) {
-    const limiter = app.createRateLimit({ max: perMinute, timeWindow: MINUTE_MS, cache: FAILURE_ADDRESSES_MAX });
+    const limiter = app.createRateLimit({ max: perMinute, timeWindow: MINUTE_MS });
     return {
         async check(request) {
             const state = await limiter(request, { increment: false });

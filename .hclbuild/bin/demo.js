@@ -1,0 +1,123 @@
+/**
+ * The demonstration: starts the whole service on the embedded default in a temporary folder, then acts as an operator and as a
+ * partner over real HTTP. `--once` ends the process, with exit code 0 only when every step went as promised.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Command, CommanderError } from 'commander';
+import { loadConfig } from "../config.js";
+import { runOperation } from "../evaluation/operator.js";
+import { offerAdminSocket, adminSocketPath } from "./admin-socket.js";
+import { evaluateEverything } from "./demo/evaluations.js";
+import { Partner, fieldsOf, verdictOf } from "./demo/partner.js";
+import { meetRefusals } from "./demo/refusals.js";
+import { paint, print, Report, resultsTable, showProgress } from "./demo/report.js";
+import { setUp } from "./demo/setup.js";
+import { SURFACE_PREFIX } from "./fb/http.js";
+import { openRuntime } from "./runtime.js";
+const EXAMPLES = fileURLToPath(new URL('../../examples', import.meta.url));
+async function demonstrate(options) {
+    const folder = await mkdtemp(join(tmpdir(), 'flowbeacon-demo-'));
+    try {
+        await runIn(folder, options);
+    }
+    finally {
+        await rm(folder, { recursive: true, force: true });
+    }
+}
+async function runIn(folder, options) {
+    const startedMs = Date.now();
+    // None of the caller's own environment: the demonstration never touches a real store.
+    const config = loadConfig({ DATA_DIR: folder, PORT: options.port, OPS_PORT: '0', LOG_LEVEL: 'silent' });
+    print(paint(1, 'FlowBeacon Public API, a demonstration on the embedded default'));
+    print('Starting the service (first start of the embedded database takes a few seconds) …');
+    const runtime = await openRuntime(config);
+    const socket = await offerAdminSocket(runtime, adminSocketPath(folder));
+    try {
+        const { url, opsUrl } = await runtime.listen();
+        print(`Listening on ${url}${SURFACE_PREFIX}, operations on ${opsUrl}, data in ${folder}`);
+        const { database, admission } = runtime;
+        const deps = { database, admission, recordIdSecret: config.secrets.recordId, watermarkSecret: config.secrets.watermark, actor: 'demo' };
+        const setup = await setUp(deps, options.blueprints);
+        describeSetup(setup, options.blueprints);
+        const report = new Report();
+        const verdicts = await runSteps(report, deps, new Partner(url, setup.partner), setup);
+        print(`\n${resultsTable(verdicts.rows)}\nC H M L I: violations by severity, critical to info.`);
+        describeEnd(report, (Date.now() - startedMs) / 1000);
+        if (report.failed.length > 0)
+            process.exitCode = 1;
+        showCurl(url, setup.partner.key, options.once === true);
+        if (options.once !== true)
+            await untilInterrupted(url, folder);
+    }
+    finally {
+        await socket.close();
+        await runtime.close();
+    }
+}
+async function runSteps(report, deps, partner, setup) {
+    if (setup.scenarios.length === 0)
+        report.fail('no blueprint could be imported');
+    await report.step('GET /governance/health: open, no key', async () => {
+        const answer = await partner.request('GET', '/governance/health', { isSigned: false, headers: {} });
+        return { expected: '200, service flowbeacon-public-api', met: answer.status === 200 && fieldsOf(answer.json)['service'] === 'flowbeacon-public-api', got: `${verdictOf(answer)} ${answer.text}` };
+    });
+    const verdicts = await evaluateEverything(report, partner, setup);
+    await meetRefusals(report, partner, setup);
+    await report.step('Trace the watermark of the results to its audit row', async () => {
+        const row = fieldsOf(await runOperation(deps, 'trace', { watermark: verdicts.watermark }));
+        const met = row['watermark'] === verdicts.watermark && row['status'] === 200 && row['org_id'] === setup.partner.orgId;
+        return { expected: 'the row of GET /results/:token, 200, of this organization', met, got: `${String(row['method'])} ${String(row['route'])}, ${String(row['status'])}, ${String(row['org_id'])}, ${String(row['at'])}` };
+    });
+    return verdicts;
+}
+function describeSetup({ scenarios, refused, dropped }, blueprints) {
+    showProgress('');
+    print(`${process.stdout.isTTY ? '\r\x1b[K' : ''}Two organizations and three keys made; from ${relative(process.cwd(), blueprints) || blueprints}: ${scenarios.length} blueprints imported, ${refused.length} refused` +
+        `${dropped > 0 ? `, ${dropped} fields beyond shape dropped` : ''}.`);
+    for (const { path, reason } of refused)
+        print(`  refused ${relative(blueprints, path) || path}: ${reason}`);
+}
+function describeEnd({ steps, failed }, seconds) {
+    const summary = failed.length === 0 ? paint(32, `All ${steps} steps went as promised`) : paint(31, `${failed.length} of ${steps} steps failed`);
+    print(`\n${summary} (${seconds.toFixed(1)} s).`);
+    for (const title of failed)
+        print(`  ✗ ${title}`);
+}
+/** The signature is computed where it is pasted, so that the lines stay good for as long as the service runs. */
+function showCurl(url, key, isEnding) {
+    print(`\n${isEnding ? 'A signed request (start the demonstration without --once to keep the address alive)' : 'Paste this into another terminal, a signed request'}:\n
+  KEY=${key}
+  T=$(date +%s); P=${SURFACE_PREFIX}/governance/policies
+  S=$(printf '%s' "$T.GET.$P." | openssl dgst -sha256 -hmac "$KEY" -r | cut -d' ' -f1)
+  curl -s "${url}$P" -H "Authorization: Bearer $KEY" -H "X-FB-Signature: t=$T,v1=$S"\n`);
+}
+async function untilInterrupted(url, folder) {
+    print(`Running on ${url}${SURFACE_PREFIX}. The command line reaches it with DATA_DIR=${folder}. Ctrl-C ends it and removes the folder.`);
+    await new Promise((resolve) => {
+        process.once('SIGINT', () => resolve());
+        process.once('SIGTERM', () => resolve());
+    });
+}
+const program = new Command('demo')
+    .description('Starts the service on the embedded default and walks through it as a partner would.')
+    .option('--blueprints <folder>', 'folder of blueprint files to import', EXAMPLES)
+    .option('--once', 'end when the steps are done; exit code 0 only when all went as promised')
+    .option('--port <n>', 'port to listen on; 0 picks a free one', '0')
+    .exitOverride()
+    .action(demonstrate);
+try {
+    await program.parseAsync(process.argv);
+}
+catch (err) {
+    if (err instanceof CommanderError) {
+        process.exitCode = err.exitCode === 0 ? 0 : 2;
+    }
+    else {
+        process.stderr.write(`demo: ${err instanceof Error ? err.message : 'failed'}\n`);
+        process.exitCode = 1;
+    }
+}
+//# sourceMappingURL=demo.js.map

@@ -1,0 +1,30 @@
+const COLUMNS = [
+    { name: 'watermark', type: 'text', value: (row) => row.watermark },
+    { name: 'at', type: 'timestamptz', value: (row) => row.at.toISOString() },
+    { name: 'org_id', type: 'text', value: (row) => row.orgId },
+    { name: 'key_id', type: 'text', value: (row) => row.keyId },
+    { name: 'key_prefix', type: 'text', value: (row) => row.keyPrefix },
+    { name: 'method', type: 'text', value: (row) => row.method },
+    { name: 'route', type: 'text', value: (row) => row.route },
+    { name: 'path_hash', type: 'text', value: (row) => row.pathHash },
+    { name: 'status', type: 'integer', value: (row) => row.status },
+    { name: 'code', type: 'text', value: (row) => row.code },
+    { name: 'reason', type: 'text', value: (row) => row.reason },
+    { name: 'ip', type: 'inet', value: (row) => row.ip },
+    { name: 'user_agent', type: 'text', value: (row) => row.userAgent },
+    { name: 'instance', type: 'text', value: (row) => row.instance },
+    { name: 'degraded', type: 'boolean', value: (row) => row.degraded },
+    { name: 'jti', type: 'text', value: (row) => row.jti }
+];
+// Arrays travel as text and are cast on arrival: the same literal serves both drivers.
+export const INSERT_AUDIT_ROWS = `insert into audit_rows (${COLUMNS.map(({ name }) => name).join(', ')})
+select * from unnest(${COLUMNS.map(({ type }, index) => `$${index + 1}::text::${type}[]`).join(', ')})`;
+/** The statement's parameters: one PostgreSQL array literal a column. */
+export function auditParameters(rows) {
+    return COLUMNS.map(({ value }) => arrayLiteral(rows.map(value)));
+}
+/** A PostgreSQL array literal of texts; null stays null. */
+export function arrayLiteral(values) {
+    return `{${values.map((value) => value === null ? 'NULL' : `"${String(value).replace(/[\\"]/g, '\\$&')}"`).join(',')}}`;
+}
+//# sourceMappingURL=audit-statement.js.map

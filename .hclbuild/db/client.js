@@ -1,0 +1,135 @@
+/**
+ * One handle over both stores: PostgreSQL through postgres.js, or PGlite in a folder or in memory. Sessions run as
+ * `flowbeacon_system`, which row-level security lets read across organizations but nothing bypasses; partner work runs as
+ * `flowbeacon_app` inside `asOrganization`.
+ */
+import { fileURLToPath } from 'node:url';
+import { sql } from 'drizzle-orm';
+import { auditParameters, INSERT_AUDIT_ROWS } from "./audit-statement.js";
+import { ownFolder } from "./lock-file.js";
+import * as schema from "./schema.js";
+export { DatabaseInUseError } from "./lock-file.js";
+const MIGRATIONS = fileURLToPath(new URL('../../db/migrations', import.meta.url));
+const POOL_MAX = 10;
+const CONNECT_TIMEOUT_SECONDS = 2;
+const STATEMENT_TIMEOUT_MS = 3000;
+const LOCK_TIMEOUT_MS = 1000;
+const IDLE_IN_TRANSACTION_MS = 5000;
+const MIGRATION_LOCK = 'flowbeacon.migrations';
+export async function openDatabase(options) {
+    if (/^postgres(ql)?:\/\//.test(options.url))
+        return await openPostgres(options);
+    if (options.url.startsWith('pglite:'))
+        return await openPglite(options.url.slice('pglite:'.length));
+    throw new Error('the database URL must start with postgres:// or pglite:');
+}
+/** A writer of its own for audit rows, so that one statement in flight never waits for the pool. */
+export async function openAuditWriter(options, database) {
+    if (database.kind === 'pglite') {
+        return { write: (rows) => database.run(INSERT_AUDIT_ROWS, auditParameters(rows)), close: async () => { } };
+    }
+    const own = await openPostgres({ ...options, poolMax: 1 });
+    return { write: (rows) => own.run(INSERT_AUDIT_ROWS, auditParameters(rows)), close: () => own.close() };
+}
+/** What may be said of a database error: Drizzle's own message holds the bound values. */
+export function safeDatabaseError(err) {
+    const cause = err instanceof Error && err.cause instanceof Error ? err.cause : err;
+    if (!(cause instanceof Error))
+        return { message: 'database error' };
+    const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined;
+    const named = 'constraint_name' in cause ? cause.constraint_name : 'constraint' in cause ? cause.constraint : undefined;
+    return {
+        message: code === undefined && cause === err ? cause.message : `database error ${code ?? cause.name}`,
+        ...(code === undefined ? {} : { code }),
+        ...(typeof named === 'string' ? { constraint: named } : {})
+    };
+}
+async function asOrganization(db, orgId, work) {
+    if (orgId === '')
+        throw new Error('no organization: partner work needs one');
+    return await db.transaction(async (tx) => {
+        await tx.execute(sql `select set_config('role', 'flowbeacon_app', true), set_config('app.org_id', ${orgId}, true)`);
+        return await work(tx);
+    });
+}
+async function openPostgres(options) {
+    const [{ default: postgres }, { drizzle }, { migrate }] = await Promise.all([
+        import('postgres'), import('drizzle-orm/postgres-js'), import('drizzle-orm/postgres-js/migrator')
+    ]);
+    const client = postgres(options.url, {
+        max: options.poolMax ?? POOL_MAX,
+        connect_timeout: CONNECT_TIMEOUT_SECONDS,
+        onnotice: () => { },
+        connection: {
+            application_name: 'flowbeacon',
+            role: 'flowbeacon_system',
+            statement_timeout: STATEMENT_TIMEOUT_MS,
+            lock_timeout: LOCK_TIMEOUT_MS,
+            idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS
+        }
+    });
+    const db = drizzle(client, { schema });
+    return {
+        kind: 'postgres',
+        db,
+        async migrate() {
+            const own = postgres(options.url, { max: 1, connect_timeout: CONNECT_TIMEOUT_SECONDS, onnotice: () => { } });
+            try {
+                await own `select pg_advisory_lock(hashtext(${MIGRATION_LOCK}))`;
+                await migrate(drizzle(own), { migrationsFolder: MIGRATIONS });
+                await own `select ensure_audit_partitions(12)`;
+            }
+            finally {
+                await own.end({ timeout: 5 });
+            }
+        },
+        asOrganization: (orgId, work) => asOrganization(db, orgId, work),
+        async listen(channel, onNotify) {
+            const subscription = await client.listen(channel, () => onNotify());
+            return async () => { await subscription.unlisten(); };
+        },
+        async ping() {
+            const [row] = await client `select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms`;
+            return row?.ms ?? Number.NaN;
+        },
+        async run(text, parameters) { await client.unsafe(text, parameters, { prepare: true }); },
+        close: () => client.end({ timeout: 5 })
+    };
+}
+async function openPglite(folder) {
+    const inMemory = folder === 'memory';
+    const release = inMemory ? () => { } : ownFolder(folder);
+    try {
+        const [{ PGlite }, { drizzle }, { migrate }] = await Promise.all([
+            import('@electric-sql/pglite'), import('drizzle-orm/pglite'), import('drizzle-orm/pglite/migrator')
+        ]);
+        const client = await PGlite.create(inMemory ? 'memory://' : folder);
+        const db = drizzle(client, { schema });
+        const shared = db;
+        return {
+            kind: 'pglite',
+            db: shared,
+            async migrate() {
+                await client.exec('reset role');
+                await migrate(db, { migrationsFolder: MIGRATIONS });
+                await client.exec('select ensure_audit_partitions(12); set role flowbeacon_system');
+            },
+            asOrganization: (orgId, work) => asOrganization(shared, orgId, work),
+            listen: (channel, onNotify) => client.listen(channel, () => onNotify()),
+            async ping() {
+                const { rows } = await client.query('select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms');
+                return rows[0]?.ms ?? Number.NaN;
+            },
+            async run(text, parameters) { await client.query(text, parameters); },
+            async close() {
+                await client.close();
+                release();
+            }
+        };
+    }
+    catch (err) {
+        release();
+        throw err;
+    }
+}
+//# sourceMappingURL=client.js.map

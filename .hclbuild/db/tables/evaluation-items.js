@@ -1,0 +1,14 @@
+/** One scenario of an evaluation: open, then a result or an error. An ephemeral blueprint's graph lives here until it is judged. */
+import { integer, jsonb, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core';
+export const evaluationItems = pgTable('evaluation_items', {
+    evaluationId: text('evaluation_id').notNull(),
+    orgId: text('org_id').notNull(),
+    position: integer().notNull(),
+    scenarioId: text('scenario_id').notNull(),
+    name: text().notNull(),
+    graph: jsonb().$type(),
+    result: jsonb().$type(),
+    error: text(),
+    finishedAt: timestamp('finished_at', { withTimezone: true })
+}, (table) => [primaryKey({ columns: [table.evaluationId, table.position] })]);
+//# sourceMappingURL=evaluation-items.js.map

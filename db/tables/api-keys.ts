@@ -1,0 +1,29 @@
+/**
+ * An API key: its SHA-256, never the key. States: active → suspended → active; active or suspended → revoked (final); inactive.
+ * Rows are never deleted, so that an audit row can always name its key.
+ */
+import { customType, integer, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
+
+const bytea = customType<{ data: Buffer }>({
+  dataType: () => 'bytea',
+  fromDriver: (value) => Buffer.from(value as Uint8Array)
+})
+
+export const apiKeys = pgTable('api_keys', {
+  id: text().primaryKey(),
+  orgId: text('org_id').notNull(),
+  name: text().notNull(),
+  prefix: text().notNull(),
+  digest: bytea().notNull(),
+  permissions: text().array().notNull(),
+  ipAllowlist: text('ip_allowlist').array().notNull(),
+  perMinute: integer('per_minute').notNull(),
+  perHour: integer('per_hour').notNull(),
+  state: text({ enum: ['active', 'inactive', 'suspended', 'revoked'] }).notNull().default('active'),
+  expiresAt: timestamp('expires_at', { withTimezone: true }),
+  createdBy: text('created_by').notNull(),
+  createdAt: timestamp('created_at', { withTimezone: true }).notNull().defaultNow(),
+  revokedAt: timestamp('revoked_at', { withTimezone: true }),
+  revokedBy: text('revoked_by'),
+  revokedReason: text('revoked_reason')
+})

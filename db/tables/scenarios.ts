@@ -1,0 +1,14 @@
+/** An imported scenario: its fact graph, never the strings of its blueprint. Immutable; a new import is a new row. */
+import { integer, jsonb, pgTable, text, timestamp } from 'drizzle-orm/pg-core'
+import type { FactGraph } from '../../evaluation/graph/types.ts'
+
+export const scenarios = pgTable('scenarios', {
+  id: text().primaryKey(),
+  orgId: text('org_id').notNull(),
+  name: text().notNull(),
+  platform: text({ enum: ['make', 'n8n'] }).notNull(),
+  modules: integer().notNull(),
+  graph: jsonb().$type<FactGraph>().notNull(),
+  sourceDigest: text('source_digest').notNull(),
+  createdAt: timestamp('created_at', { withTimezone: true }).notNull().defaultNow()
+})

@@ -1,0 +1,163 @@
+/**
+ * The sets every rule shares, computed once per graph. Each is one iterative breadth-first walk, so the whole is linear in
+ * nodes and edges, cycles end, and depth costs no stack.
+ */
+import type { Effect, FactGraph, FlowEdge, FlowNode } from '../graph/types.ts'
+
+export interface Analysis {
+  /** Nodes a run can arrive at, with the sub-nodes of those. */
+  reach: ReadonlySet<number>
+  /** Reachable from an event from outside. */
+  fromIn: ReadonlySet<number>
+  /** Reachable from an entry that anyone with the address can use and that asks for no authentication. */
+  fromOpen: ReadonlySet<number>
+  /** As `fromIn`, but the walk ends at a gate, a branch or an approval. */
+  unguarded: ReadonlySet<number>
+  /** Nodes that lead, with no guard between, to money, deletion, identities, shell or SQL writes. */
+  towardsDanger: ReadonlySet<number>
+  /** Nodes followed by a gate that compares a header, token or signature. */
+  towardsAuthCheck: ReadonlySet<number>
+  /** Nodes that lead to any effect without passing such a gate. */
+  towardsUncheckedEffect: ReadonlySet<number>
+  /** Nodes with a step downstream that tests for an error. */
+  towardsErrorTest: ReadonlySet<number>
+  /** Agents that have a tool which acts and is not held back by an approval. */
+  actingAgents: ReadonlySet<number>
+  /** Nodes of error handler chains. */
+  handlers: ReadonlySet<number>
+  /** A template whose connections are all unbound: nobody runs it as it is. */
+  unboundTemplate: boolean
+}
+
+type Side = 'from' | 'to'
+interface Links { out: FlowEdge[][], in: FlowEdge[][] }
+
+const DANGEROUS: readonly Effect[] = ['MONEY', 'DELETE', 'IDENTITY', 'SHELL']
+const EFFECTFUL: readonly Effect[] = [...DANGEROUS, 'WRITE', 'MESSAGE', 'PUBLISH', 'SQL', 'CODE', 'EGRESS', 'FILES', 'SHEET', 'AI', 'READ', 'AILOCAL']
+const ACTING: readonly Effect[] = ['WRITE', 'DELETE', 'MONEY', 'IDENTITY', 'SHELL', 'CODE', 'SQL']
+
+export function hasEffect (node: FlowNode, effects: readonly Effect[]): boolean {
+  return node.effects.some((effect) => effects.includes(effect))
+}
+
+export function analyse (graph: FactGraph): Analysis {
+  const { nodes } = graph
+  const steps = linksOf(graph, runOrder(graph))
+  const guards = (index: number): boolean => isGuard(graph, index)
+  // A disabled n8n node hands its input on; a disabled Make route or module ends the path.
+  const runs = (edge: FlowEdge): boolean => graph.platform === 'n8n' || nodes[edge.from]?.disabled !== true
+  const free = (edge: FlowEdge): boolean => runs(edge) && !isGated(graph, edge) && !guards(edge.from)
+  const reach = spread(graph.entries, steps, 'to', runs)
+  const dangers = indices(nodes, (node, index) => reach.has(index) && isDangerous(node))
+  const checks = indices(nodes, isAuthCheck)
+  const checkSet = new Set(checks)
+  const effects = indices(nodes, (node, index) => !checkSet.has(index) && isEffectful(node))
+  return {
+    reach,
+    fromIn: spread(indices(nodes, isIngress), steps, 'to', runs),
+    fromOpen: spread(indices(nodes, isOpen), steps, 'to', runs),
+    unguarded: spread(indices(nodes, isIngress), steps, 'to', free),
+    towardsDanger: spread(dangers, steps, 'from', free),
+    towardsAuthCheck: spread(checks, steps, 'from', runs),
+    towardsUncheckedEffect: spread(effects, steps, 'from', (edge) => runs(edge) && !checkSet.has(edge.from)),
+    // In the file's own direction: what follows a sub-node is whatever follows its parent.
+    towardsErrorTest: spread(indices(nodes, (node) => node.testsError === true && !node.disabled), linksOf(graph, graph.edges), 'from', () => true),
+    actingAgents: actingAgents(graph, steps),
+    handlers: handlerNodes(graph, steps),
+    unboundTemplate: graph.settings.template && nodes.every((node) => node.connections.every(({ ref }) => ref === null))
+  }
+}
+
+/** Edges in the direction of control. n8n wires a sub-node to its parent, but it is the parent that calls. */
+function runOrder (graph: FactGraph): FlowEdge[] {
+  return graph.edges.filter(({ kind }) => kind !== 'feed').map((edge) => {
+    const turned = graph.platform === 'n8n' && (edge.kind === 'ai' || edge.kind === 'tool')
+    return turned ? { ...edge, from: edge.to, to: edge.from } : edge
+  })
+}
+
+function linksOf (graph: FactGraph, edges: readonly FlowEdge[]): Links {
+  const links: Links = { out: graph.nodes.map(() => []), in: graph.nodes.map(() => []) }
+  for (const edge of edges) {
+    links.out[edge.from]?.push(edge)
+    links.in[edge.to]?.push(edge)
+  }
+  return links
+}
+
+function spread (starts: readonly number[], links: Links, side: Side, passes: (edge: FlowEdge) => boolean): Set<number> {
+  const seen = new Set(starts)
+  const waiting = [...seen]
+  const edges = side === 'to' ? links.out : links.in
+  for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+    for (const edge of edges[at] ?? []) {
+      const next = edge[side]
+      if (seen.has(next) || !passes(edge)) continue
+      seen.add(next)
+      waiting.push(next)
+    }
+  }
+  return seen
+}
+
+/** One walk for all agents: back from every acting step, stopping at approvals; an agent counts when met through a tool. */
+function actingAgents (graph: FactGraph, steps: Links): Set<number> {
+  const agents = new Set<number>()
+  const actors = indices(graph.nodes, (node) => !node.disabled && !node.approval && hasEffect(node, ACTING))
+  spread(actors, steps, 'from', (edge) => {
+    const caller = graph.nodes[edge.from]
+    // A sub-node that is not a tool (a model, a memory) does nothing at the agent's will.
+    if (caller === undefined || caller.disabled || caller.approval || edge.kind === 'ai') return false
+    if (edge.kind === 'tool' && caller.kind === 'agent') agents.add(edge.from)
+    return true
+  })
+  // An acting node may itself be met first as an actor, so that no edge to it is tried: look at its own tools as well.
+  return agents
+}
+
+function handlerNodes (graph: FactGraph, steps: Links): Set<number> {
+  const heads = graph.edges.filter(({ kind }) => kind === 'error').map(({ to }) => to)
+  return spread(heads, steps, 'to', () => true)
+}
+
+function indices (nodes: readonly FlowNode[], matches: (node: FlowNode, index: number) => boolean): number[] {
+  return nodes.flatMap((node, index) => matches(node, index) ? [index] : [])
+}
+
+function isIngress (node: FlowNode): boolean {
+  return node.effects.includes('INGRESS') && !node.disabled
+}
+
+function isOpen (node: FlowNode): boolean {
+  return node.effects.includes('OPEN') && !node.disabled && lacksAuthentication(node)
+}
+
+/** n8n leaves defaults out of the file, so an absent setting means none. */
+export function lacksAuthentication (node: FlowNode): boolean {
+  return node.authentication === undefined || node.authentication === 'none'
+}
+
+function isDangerous (node: FlowNode): boolean {
+  return !node.disabled && (hasEffect(node, DANGEROUS) || (node.effects.includes('SQL') && node.effects.includes('WRITE')))
+}
+
+function isEffectful (node: FlowNode): boolean {
+  return !node.disabled && !node.effects.includes('INGRESS') && hasEffect(node, EFFECTFUL)
+}
+
+/** Only a condition can refuse; code that mentions a signature is no proof that it does. */
+function isAuthCheck (node: FlowNode): boolean {
+  const decides = node.gated || node.kind === 'branch' || node.kind === 'router'
+  return decides && !node.disabled && node.facts.some(({ classes }) => classes.includes('auth-check'))
+}
+
+function isGated (graph: FactGraph, edge: FlowEdge): boolean {
+  return edge.gated || graph.nodes[edge.to]?.gated === true
+}
+
+function isGuard (graph: FactGraph, index: number): boolean {
+  const node = graph.nodes[index]
+  if (node === undefined || node.disabled) return false
+  // A Make router lets every route without a filter run; n8n's always decides.
+  return node.approval || node.kind === 'branch' || (graph.platform === 'n8n' && node.kind === 'router')
+}

@@ -1,0 +1,116 @@
+/**
+ * The evaluation worker. Claims evaluations under a lease, judges each scenario in a thread and records it under that lease: when
+ * this process dies, the lease lapses and another one goes on with what is left. NOTIFY wakes it, polling backs that up.
+ */
+import { safeDatabaseError, type Database } from '../db/client.ts'
+import { EVALUATION_CHANNEL } from '../db/queries/evaluations.ts'
+import { claimEvaluation, finishEvaluation, loadItemsForWork, recordItem, renewLease, type ClaimedEvaluation, type Lease } from '../db/queries/system.ts'
+import { graphJudge } from './thread-pool.ts'
+
+const LEASE_MS = 30_000
+const POLL_MS = 1000
+const BACKOFF_MAX_MS = 5000
+const STOP_MS = 5000
+
+export interface WorkerLogger { warn (fields: object, message: string): void }
+
+export interface WorkerOptions {
+  database: Database
+  /** Names this worker in its leases. */
+  workerId: string
+  /** Milliseconds until an unrenewed lease lapses. Default 30 000; renewed at a third of it. */
+  leaseMs?: number
+  logger: WorkerLogger
+}
+
+export interface EvaluationWorker {
+  /** Looks for work now. */
+  kick (): void
+  /** Finishes the evaluation under way, or leaves it to its lease after five seconds. */
+  stop (): Promise<void>
+}
+
+export function startWorker (options: WorkerOptions): EvaluationWorker {
+  const { database, workerId, logger } = options
+  const leaseMs = options.leaseMs ?? LEASE_MS
+  const judge = graphJudge()
+  const ending = new AbortController()
+  let wake: () => void = () => {}
+  let kicked = false
+  let failures = 0
+  const kick = (): void => {
+    kicked = true
+    wake()
+  }
+  const unlisten = database.listen(EVALUATION_CHANNEL, kick).catch((err: unknown) => {
+    logger.warn(safeDatabaseError(err), 'the worker is not notified; it polls')
+    return async () => {}
+  })
+  const loop = run()
+
+  async function run (): Promise<void> {
+    while (!ending.signal.aborted) {
+      kicked = false
+      const claimed = await claim()
+      if (claimed !== null) await work(claimed)
+      else if (!kicked) await pause(failures === 0 ? POLL_MS : Math.min(POLL_MS * 2 ** failures, BACKOFF_MAX_MS) * (0.5 + Math.random() / 2))
+    }
+  }
+
+  async function claim (): Promise<ClaimedEvaluation | null> {
+    try {
+      const claimed = await claimEvaluation(database.db, { workerId, leaseMs })
+      failures = 0
+      return claimed
+    } catch (err) {
+      if (!ending.signal.aborted) logger.warn(safeDatabaseError(err), 'the queue cannot be read')
+      failures = Math.min(failures + 1, 8)
+      return null
+    }
+  }
+
+  async function work (claimed: ClaimedEvaluation): Promise<void> {
+    const lease: Lease = { evaluationId: claimed.id, workerId, attempt: claimed.attempt }
+    const renewal = setInterval(() => {
+      renewLease(database.db, { ...lease, leaseMs }).catch((err: unknown) => logger.warn(safeDatabaseError(err), 'a lease could not be renewed'))
+    }, leaseMs / 3)
+    renewal.unref()
+    try {
+      for (const item of await loadItemsForWork(database.db, claimed.id)) {
+        if (ending.signal.aborted) return
+        const outcome = item.graph === null ? { result: null, error: 'Scenario not found' } : await judge.judge(item.graph)
+        if (ending.signal.aborted && outcome.result === null) return
+        if (!await recordItem(database.db, { ...lease, position: item.position, ...outcome })) return
+      }
+      await finishEvaluation(database.db, { ...lease, error: null })
+    } catch (err) {
+      logger.warn(safeDatabaseError(err), 'an evaluation was left to its lease')
+    } finally {
+      clearInterval(renewal)
+    }
+  }
+
+  async function pause (ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      timer.unref()
+      wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+    wake = () => {}
+  }
+
+  async function stop (): Promise<void> {
+    ending.abort()
+    wake()
+    let timer: NodeJS.Timeout | undefined
+    await Promise.race([loop, new Promise((resolve) => { timer = setTimeout(resolve, STOP_MS) })])
+    clearTimeout(timer)
+    await judge.close()
+    await (await unlisten)().catch(() => {})
+  }
+
+  return { kick, stop }
+}

@@ -1,0 +1,32 @@
+/** `GET /evaluations/{evaluation_id}`: how far an evaluation is, and once complete what it found, in numbers. */
+import type { FastifyInstance } from 'fastify'
+import { findEvaluation, findItems } from '../../db/queries/evaluations.ts'
+import { ApiError } from '../../errors.ts'
+import { summaryOnWire } from '../../evaluation/results.ts'
+import { getPrincipal } from '../../plugins/context.ts'
+import { success } from '../../schemas/envelope.ts'
+import { EvaluationProgress } from '../../schemas/evaluation.ts'
+import { fromStore, isUnchanged, type RouteDeps } from './deps.ts'
+
+export default async function evaluations (app: FastifyInstance, deps: RouteDeps): Promise<void> {
+  app.get<{ Params: { evaluation_id: string } }>('/evaluations/:evaluation_id', {
+    config: { access: 'key', scope: 'governance:read' },
+    schema: { response: { 200: success(EvaluationProgress) } }
+  }, async (request, reply) => {
+    const { orgId } = getPrincipal(request)
+    const id = request.params.evaluation_id
+    const data = await fromStore(() => deps.database.asOrganization(orgId, async (tx) => {
+      const evaluation = await findEvaluation(tx, orgId, id)
+      if (evaluation === null) throw new ApiError('not_found')
+      return {
+        evaluation_id: evaluation.id,
+        status: evaluation.state,
+        total_scenarios: evaluation.total,
+        completed: evaluation.completed,
+        ...(evaluation.error === null ? {} : { error: evaluation.error }),
+        ...(evaluation.state === 'complete' ? { scenarios: (await findItems(tx, orgId, id)).map(summaryOnWire) } : {})
+      }
+    }))
+    return isUnchanged(request, reply, data) ? reply.code(304).send() : { ok: true, data }
+  })
+}

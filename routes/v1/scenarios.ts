@@ -1,0 +1,56 @@
+/** `GET /scenarios` and `GET /scenarios/{id}/results`. */
+import type { FastifyInstance } from 'fastify'
+import { findScenarios, latestResult, listScenarios } from '../../db/queries/scenarios.ts'
+import { ApiError } from '../../errors.ts'
+import { judgementOnWire } from '../../evaluation/results.ts'
+import { getPrincipal } from '../../plugins/context.ts'
+import { belongsTo } from '../../plugins/lib/record-id.ts'
+import { success } from '../../schemas/envelope.ts'
+import { ScenarioList, ScenarioListQuery, ScenarioResults } from '../../schemas/scenario.ts'
+import { fromStore, isUnchanged, type RouteDeps } from './deps.ts'
+
+const LIMIT_DEFAULT = 50
+
+export default async function scenarios (app: FastifyInstance, deps: RouteDeps): Promise<void> {
+  const config = { access: 'key', scope: 'governance:read' } as const
+
+  app.get<{ Querystring: { limit?: string, cursor?: string } }>('/scenarios', {
+    config,
+    schema: { querystring: ScenarioListQuery, response: { 200: success(ScenarioList) } }
+  }, async (request) => {
+    const { orgId } = getPrincipal(request)
+    const limit = Number(request.query.limit ?? LIMIT_DEFAULT)
+    const afterId = cursorOf(request.query.cursor, orgId, deps.secrets.recordId)
+    const rows = await fromStore(() => deps.database.asOrganization(orgId, (tx) => listScenarios(tx, orgId, { limit: limit + 1, afterId })))
+    const page = rows.slice(0, limit)
+    const last = page.at(-1)
+    return {
+      ok: true,
+      data: {
+        scenarios: page.map(({ id, name, platform, modules, createdAt }) => ({ id, name, platform, modules, imported_at: createdAt.toISOString() })),
+        next_cursor: rows.length > limit && last !== undefined ? Buffer.from(last.id).toString('base64url') : null
+      }
+    }
+  })
+
+  app.get<{ Params: { id: string } }>('/scenarios/:id/results', { config, schema: { response: { 200: success(ScenarioResults) } } }, async (request, reply) => {
+    const { orgId } = getPrincipal(request)
+    const { id } = request.params
+    const latest = await fromStore(() => deps.database.asOrganization(orgId, async (tx) => {
+      const [scenario] = await findScenarios(tx, orgId, [id])
+      return scenario === undefined ? null : await latestResult(tx, orgId, id)
+    }))
+    if (latest === null) throw new ApiError('not_found')
+    const { result, evaluationId, evaluatedAt, evaluationStatus, name } = latest
+    if (isUnchanged(request, reply, { evaluationId, evaluationStatus, evaluatedAt })) return reply.code(304).send()
+    const judgement = judgementOnWire(result, evaluatedAt, request.watermark ?? '', deps.secrets.watermark)
+    return { ok: true, data: { id, name, evaluation_id: evaluationId, ...judgement, evaluation_status: evaluationStatus } }
+  })
+}
+
+function cursorOf (cursor: string | undefined, orgId: string, secret: Buffer): string | null {
+  if (cursor === undefined) return null
+  const id = Buffer.from(cursor, 'base64url').toString('latin1')
+  if (!belongsTo(id, 'scn', orgId, secret)) throw new ApiError('malformed_request', { detail: [{ path: '/cursor', reason: 'is not a cursor of this list' }] })
+  return id
+}

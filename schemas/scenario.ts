@@ -1,0 +1,48 @@
+/** Scenarios and what was found in them. A violation has these fields and no other: no evaluator internals, no blueprint content. */
+import { Type } from '@sinclair/typebox'
+import { EvaluationStatus, Frameworks, Platform, Severity, Timestamp } from './primitives.ts'
+
+export const Violation = Type.Object({
+  ref: Type.String(),
+  code: Type.String(),
+  title: Type.String(),
+  severity: Severity,
+  module: Type.Union([Type.Object({ id: Type.String(), name: Type.String(), type: Type.String() }), Type.Null()]),
+  message: Type.String(),
+  frameworks: Frameworks
+})
+
+const judged = {
+  evaluation_status: EvaluationStatus,
+  evaluated_at: Type.Union([Timestamp, Type.Null()]),
+  score: Type.Integer(),
+  violations: Type.Array(Violation),
+  module_summary: Type.Array(Type.Object({
+    id: Type.String(), name: Type.String(), type: Type.String(), worst_severity: Severity, codes: Type.Array(Type.String()), violations: Type.Integer()
+  })),
+  evaluated_codes: Type.Array(Type.String()),
+  passing_count: Type.Integer(),
+  failing_count: Type.Integer()
+}
+
+export const ScenarioResults = Type.Object({ id: Type.String(), name: Type.String(), evaluation_id: Type.String(), modules: Type.Integer(), catalogue_version: Type.String(), ...judged })
+
+const failed = Type.Object({ id: Type.String(), name: Type.String(), error: Type.String() })
+
+export const FullResults = Type.Object({
+  evaluation_id: Type.String(),
+  scenarios: Type.Array(Type.Union([
+    Type.Object({ id: Type.String(), name: Type.String(), modules: Type.Integer(), catalogue_version: Type.String(), ...judged }),
+    failed
+  ]))
+})
+
+export const ScenarioList = Type.Object({
+  scenarios: Type.Array(Type.Object({ id: Type.String(), name: Type.String(), platform: Platform, modules: Type.Integer(), imported_at: Timestamp })),
+  next_cursor: Type.Union([Type.String(), Type.Null()])
+})
+
+export const ScenarioListQuery = Type.Object({
+  limit: Type.Optional(Type.String({ pattern: '^([1-9][0-9]?|100)$' })),
+  cursor: Type.Optional(Type.String({ maxLength: 64 }))
+}, { additionalProperties: false })
