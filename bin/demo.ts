@@ -15,7 +15,7 @@ import { Partner, fieldsOf, verdictOf } from './demo/partner.ts'
 import { meetRefusals } from './demo/refusals.ts'
 import { paint, print, Report, resultsTable, showProgress } from './demo/report.ts'
 import { setUp, type Setup } from './demo/setup.ts'
-import { SURFACE_PREFIX } from './fb/http.ts'
+import { send, SURFACE_PREFIX } from './fb/http.ts'
 import { openRuntime } from './runtime.ts'
 
 const EXAMPLES = fileURLToPath(new URL('../../examples', import.meta.url))
@@ -62,7 +62,7 @@ async function runIn (folder: string, options: DemoOptions): Promise<void> {
 async function runSteps (report: Report, deps: OperatorDeps, partner: Partner, setup: Setup): Promise<Verdicts> {
   if (setup.scenarios.length === 0) report.fail('no blueprint could be imported')
   await report.step('GET /governance/health: open, no key', async () => {
-    const answer = await partner.request('GET', '/governance/health', { isSigned: false, headers: {} })
+    const answer = await send({ origin: partner.origin, method: 'GET', target: `${SURFACE_PREFIX}/governance/health` })
     return { expected: '200, service flowbeacon-public-api', met: answer.status === 200 && fieldsOf(answer.json)['service'] === 'flowbeacon-public-api', got: `${verdictOf(answer)} ${answer.text}` }
   })
   const verdicts = await evaluateEverything(report, partner, setup)

@@ -11,7 +11,7 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../errors.ts'
 import { accessOf, declareSlots, getPrincipal, type AdmissionRequest, type AdmissionStore, type AdmissionVerdict, type Principal } from './context.ts'
-import { localWindows } from './support/local-windows.ts'
+import { localWindows } from './lib/local-windows.ts'
 
 const RELOADS_MAX = 3
 const REPLAY_TTL_SECONDS = 601

@@ -2,7 +2,7 @@
 import { Partner, verdictOf } from './partner.ts'
 import type { Expectation, Report } from './report.ts'
 import type { Setup } from './setup.ts'
-import type { Answer } from '../fb/http.ts'
+import { send, SURFACE_PREFIX, type Answer } from '../fb/http.ts'
 
 const DEFAULT_PER_MINUTE = 60
 const TOGETHER = 10
@@ -18,7 +18,7 @@ export async function meetRefusals (report: Report, partner: Partner, setup: Set
   })
   await report.step('A browser\'s pre-flight', async () => {
     const headers = { origin: 'https://browser.example', 'access-control-request-method': 'POST' }
-    return expectRefusal('403 browser_refused', await partner.request('OPTIONS', '/evaluate', { isSigned: false, headers }))
+    return expectRefusal('403 browser_refused', await send({ origin: partner.origin, method: 'OPTIONS', target: `${SURFACE_PREFIX}/evaluate`, headers }))
   })
   await report.step('A scenario of another organization', async () => {
     return expectRefusal('403 organization_mismatch', await partner.request('POST', '/evaluate', { body: partner.evaluationBody([setup.foreignScenarioId]) }))

@@ -3,8 +3,9 @@
  * through the socket of the server that owns the folder, or, when none runs, by opening the folder for the length of the command.
  */
 import { userInfo } from 'node:os'
+import { setTimeout as wait } from 'node:timers/promises'
 import { loadConfig, type Config } from '../../config.ts'
-import { openDatabase } from '../../db/client.ts'
+import { DatabaseInUseError, openDatabase } from '../../db/client.ts'
 import { runOperation, type OperationName } from '../../evaluation/operator.ts'
 import type { AdmissionStore } from '../../plugins/context.ts'
 import { memoryAdmissionStore } from '../../plugins/support/memory.ts'
@@ -13,6 +14,8 @@ import { adminSocketPath, connectAdminSocket } from '../admin-socket.ts'
 import { note } from './output.ts'
 
 const DATA_FOLDER_DEFAULT = '.flowbeacon'
+const ATTEMPTS_MAX = 40
+const RETRY_MS = 250
 
 export interface Store {
   /** True when no other process shares this store's windows: a running instance is then not told of a revocation at once. */
@@ -24,11 +27,18 @@ export interface Store {
 export async function openStore (env: NodeJS.ProcessEnv): Promise<Store> {
   const actor = `fb:${userName()}`
   const isEmbedded = (env['DATABASE_URL'] ?? '') === '' || env['DATABASE_URL']?.startsWith('pglite:') === true
-  if (isEmbedded) {
+  if (!isEmbedded) return openDirectly(loadConfig(env), actor)
+  for (let attempts = 1; ; attempts++) {
     const client = await connectAdminSocket(adminSocketPath(env['DATA_DIR'] ?? DATA_FOLDER_DEFAULT), actor)
     if (client !== null) return { isAlone: false, run: (name, args) => client.call(name, args), close: async () => client.close() }
+    try {
+      return await openDirectly(loadConfig(env), actor)
+    } catch (err) {
+      // A server that starts or stops owns the folder for a moment without its socket; so does another command.
+      if (!(err instanceof DatabaseInUseError) || attempts === ATTEMPTS_MAX) throw err
+      await wait(RETRY_MS)
+    }
   }
-  return openDirectly(loadConfig(env), actor)
 }
 
 async function openDirectly (config: Config, actor: string): Promise<Store> {

@@ -100,19 +100,15 @@ function spread (starts: readonly number[], links: Links, side: Side, passes: (e
   return seen
 }
 
-/** One walk for all agents: back from every acting step, stopping at approvals; an agent counts when met through a tool. */
+/** One walk for all agents: back from every acting step, ending at approvals; an agent counts when a tool of its own leads there. */
 function actingAgents (graph: FactGraph, steps: Links): Set<number> {
-  const agents = new Set<number>()
-  const actors = indices(graph.nodes, (node) => !node.disabled && !node.approval && hasEffect(node, ACTING))
-  spread(actors, steps, 'from', (edge) => {
-    const caller = graph.nodes[edge.from]
-    // A sub-node that is not a tool (a model, a memory) does nothing at the agent's will.
-    if (caller === undefined || caller.disabled || caller.approval || edge.kind === 'ai') return false
-    if (edge.kind === 'tool' && caller.kind === 'agent') agents.add(edge.from)
-    return true
-  })
-  // An acting node may itself be met first as an actor, so that no edge to it is tried: look at its own tools as well.
-  return agents
+  const { nodes } = graph
+  const free = (index: number): boolean => nodes[index]?.disabled === false && !nodes[index].approval
+  const actors = indices(nodes, (node, index) => free(index) && hasEffect(node, ACTING))
+  // A sub-node that is not a tool (a model, a memory) does nothing at the agent's will.
+  const acting = spread(actors, steps, 'from', (edge) => edge.kind !== 'ai' && free(edge.from))
+  const calls = steps.in.flat().filter((edge) => edge.kind === 'tool' && acting.has(edge.to))
+  return new Set(calls.map(({ from }) => from).filter((from) => nodes[from]?.kind === 'agent'))
 }
 
 function handlerNodes (graph: FactGraph, steps: Links): Set<number> {

@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { AdmissionStore, SingleUseStore } from '../context.ts'
-import { localWindows } from './local-windows.ts'
+import { localWindows } from '../lib/local-windows.ts'
 
 const KEYS_MAX = 100_000
 const REPLAYS_MAX = 1_000_000

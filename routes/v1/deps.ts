@@ -35,3 +35,8 @@ export function isUnchanged (request: FastifyRequest, reply: FastifyReply, conte
   const offered = request.headers['if-none-match']?.split(',').map((text) => text.trim()) ?? []
   return offered.some((text) => text === '*' || text === etag || `W/${text}` === etag)
 }
+
+/** 304, which has no body and so no schema. */
+export function notModified (reply: FastifyReply): FastifyReply {
+  return reply.code(304).send()
+}

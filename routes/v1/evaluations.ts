@@ -6,7 +6,7 @@ import { summaryOnWire } from '../../evaluation/results.ts'
 import { getPrincipal } from '../../plugins/context.ts'
 import { success } from '../../schemas/envelope.ts'
 import { EvaluationProgress } from '../../schemas/evaluation.ts'
-import { fromStore, isUnchanged, type RouteDeps } from './deps.ts'
+import { fromStore, isUnchanged, notModified, type RouteDeps } from './deps.ts'
 
 export default async function evaluations (app: FastifyInstance, deps: RouteDeps): Promise<void> {
   app.get<{ Params: { evaluation_id: string } }>('/evaluations/:evaluation_id', {
@@ -27,6 +27,6 @@ export default async function evaluations (app: FastifyInstance, deps: RouteDeps
         ...(evaluation.state === 'complete' ? { scenarios: (await findItems(tx, orgId, id)).map(summaryOnWire) } : {})
       }
     }))
-    return isUnchanged(request, reply, data) ? reply.code(304).send() : { ok: true, data }
+    return isUnchanged(request, reply, data) ? notModified(reply) : { ok: true, data }
   })
 }

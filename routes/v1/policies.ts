@@ -4,7 +4,7 @@ import { POLICIES } from '../../evaluation/rules/index.ts'
 import { ApiError } from '../../errors.ts'
 import { success } from '../../schemas/envelope.ts'
 import { PolicyDetail, PolicyList } from '../../schemas/policy.ts'
-import { isUnchanged } from './deps.ts'
+import { isUnchanged, notModified } from './deps.ts'
 
 const CACHE_CONTROL = 'private, max-age=86400'
 
@@ -14,13 +14,13 @@ export default async function policies (app: FastifyInstance): Promise<void> {
   app.get('/governance/policies', { config, schema: { response: { 200: success(PolicyList) } } }, async (request, reply) => {
     reply.header('cache-control', CACHE_CONTROL)
     const data = { policies: POLICIES.map(({ code, title, description, severity, frameworks }) => ({ code, title, description, severity, frameworks })) }
-    return isUnchanged(request, reply, data) ? reply.code(304).send() : { ok: true, data }
+    return isUnchanged(request, reply, data) ? notModified(reply) : { ok: true, data }
   })
 
   app.get<{ Params: { code: string } }>('/governance/policies/:code', { config, schema: { response: { 200: success(PolicyDetail) } } }, async (request, reply) => {
     const data = POLICIES.find(({ code }) => code === request.params.code)
     if (data === undefined) throw new ApiError('not_found')
     reply.header('cache-control', CACHE_CONTROL)
-    return isUnchanged(request, reply, data) ? reply.code(304).send() : { ok: true, data }
+    return isUnchanged(request, reply, data) ? notModified(reply) : { ok: true, data }
   })
 }

@@ -7,7 +7,7 @@ import { getPrincipal } from '../../plugins/context.ts'
 import { belongsTo } from '../../plugins/lib/record-id.ts'
 import { success } from '../../schemas/envelope.ts'
 import { ScenarioList, ScenarioListQuery, ScenarioResults } from '../../schemas/scenario.ts'
-import { fromStore, isUnchanged, type RouteDeps } from './deps.ts'
+import { fromStore, isUnchanged, notModified, type RouteDeps } from './deps.ts'
 
 const LIMIT_DEFAULT = 50
 
@@ -42,7 +42,7 @@ export default async function scenarios (app: FastifyInstance, deps: RouteDeps):
     }))
     if (latest === null) throw new ApiError('not_found')
     const { result, evaluationId, evaluatedAt, evaluationStatus, name } = latest
-    if (isUnchanged(request, reply, { evaluationId, evaluationStatus, evaluatedAt })) return reply.code(304).send()
+    if (isUnchanged(request, reply, { evaluationId, evaluationStatus, evaluatedAt })) return notModified(reply)
     const judgement = judgementOnWire(result, evaluatedAt, request.watermark ?? '', deps.secrets.watermark)
     return { ok: true, data: { id, name, evaluation_id: evaluationId, ...judgement, evaluation_status: evaluationStatus } }
   })
