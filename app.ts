@@ -122,7 +122,10 @@ function plainHeaders (mark: string): Record<string, string> {
 
 /** What is not even HTTP gets its answer on the bare socket. */
 function refuseUnreadable (err: NodeJS.ErrnoException, socket: Socket, config: Config): void {
-  if (err.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  if (err.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
   const mark = mintWatermark(config.secrets.watermark)
   const body = JSON.stringify({ ok: false, error: ERROR_CATALOGUE.malformed_request.sentence, code: 'malformed_request', meta: { watermark: mark } })
   const headers = Object.entries({ ...plainHeaders(mark), 'content-type': 'application/json; charset=utf-8', 'content-length': String(Buffer.byteLength(body)), connection: 'close' })

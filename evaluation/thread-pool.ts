@@ -38,7 +38,7 @@ export function graphJudge (): GraphJudge {
         if (replace) {
           thread = null
           worker.on('error', () => {})
-          void worker.terminate()
+          worker.terminate().catch(() => {})
         }
         resolve(outcome)
       }

@@ -85,7 +85,7 @@ const anomalyDetection: FastifyPluginAsync<AnomalyDetectionOptions> = async (app
     seen.count++
     if (request.watermark !== null) seen.watermarks = [...seen.watermarks, request.watermark].slice(-EVIDENCE_MAX)
     // Exactly once a window: further refusals belong to the same event.
-    if (seen.count === rule.threshold) void raise(eventOf(principal, rule, seen, nowMs), rule)
+    if (seen.count === rule.threshold) raise(eventOf(principal, rule, seen, nowMs), rule).catch(() => {})
   }
 
   async function raise (event: AnomalyEvent, rule: SignalRule): Promise<void> {

@@ -11,13 +11,13 @@ const InlineBlueprint = Type.Object({
   save: Type.Optional(Type.Boolean())
 }, { additionalProperties: false })
 
-export const EvaluateBody = Type.Object({
+export const EvaluateBodySchema = Type.Object({
   scenario_ids: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 64 }), { minItems: 1, maxItems: SCENARIOS_MAX, uniqueItems: true })),
   org_id: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
   blueprints: Type.Optional(Type.Array(InlineBlueprint, { minItems: 1, maxItems: SCENARIOS_MAX }))
 }, { additionalProperties: false })
 
-export type EvaluateBody = Static<typeof EvaluateBody>
+export type EvaluateBody = Static<typeof EvaluateBodySchema>
 
 export const EvaluateAccepted = Type.Object({
   evaluation_id: Type.String(),

@@ -33,8 +33,11 @@ function readSettings (draft: Draft, blueprint: Record<string, unknown>, metadat
   const { graph } = draft
   const scenario = isObject(metadata['scenario']) ? metadata['scenario'] : {}
   Object.assign(graph.settings, {
-    dlq: scenario['dlq'] === true, dataloss: scenario['dataloss'] === true, confidential: scenario['confidential'] === true,
-    autoCommit: scenario['autoCommit'] !== false, sequential: scenario['sequential'] === true
+    dlq: scenario['dlq'] === true,
+    dataloss: scenario['dataloss'] === true,
+    confidential: scenario['confidential'] === true,
+    autoCommit: scenario['autoCommit'] !== false,
+    sequential: scenario['sequential'] === true
   })
   if (typeof metadata['zone'] === 'string') graph.settings.zone = safeLabel(metadata['zone'], LABEL_CHARS_MAX)
   const notes = metadata['notes'] ?? blueprint['notes']
@@ -94,7 +97,10 @@ function addModule (draft: Draft, module: Record<string, unknown>, pointer: stri
   const id = module['id']
   const node: FlowNode = {
     key: safeLabel(typeof id === 'number' || typeof id === 'string' ? String(id) : `at-${draft.graph.nodes.length}`, LABEL_CHARS_MAX),
-    pointer, type, app, op,
+    pointer,
+    type,
+    app,
+    op,
     version: Number.isFinite(Number(module['version'])) ? Number(module['version']) : 0,
     kind: kindOf(app, op),
     effects: effectsOfModule(app, op, mapper, next),

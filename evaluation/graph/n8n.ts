@@ -54,7 +54,10 @@ function addN8nNode (draft: Draft, raw: Record<string, unknown>, name: string, p
   const node: FlowNode = {
     key: label === '(redacted)' ? `node-${position}` : label,
     label,
-    pointer, type, app, op,
+    pointer,
+    type,
+    app,
+    op,
     version: Number(raw['typeVersion'] ?? 1) || 1,
     kind: kindOf(app),
     effects: effectsOfNode(app, op, parameters, authentication),

@@ -80,5 +80,5 @@ export function n8nKind (type: string): NodeKind | undefined {
 
 /** Whether a Make operation starts a run. */
 export function isMakeTrigger (app: string, op: string): boolean {
-  return app === 'gateway' ? /^Custom(?:WebHook|MailHook)$/i.test(op) : /^(?:trigger|watch|new[A-Z]|on[A-Z])/.test(op)
+  return app === 'gateway' ? /^Custom(?:WebHook|MailHook)$/i.test(op) : /^(?:[Tt]rigger|[Ww]atch|[Nn]ew[A-Z]|on[A-Z])/.test(op)
 }

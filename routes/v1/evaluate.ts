@@ -12,7 +12,7 @@ import { getPrincipal } from '../../plugins/context.ts'
 import { belongsTo, isRecordId, mintRecordId } from '../../plugins/lib/record-id.ts'
 import { mintResultToken, TOKEN_TTL_SECONDS } from '../../plugins/lib/result-token.ts'
 import { success } from '../../schemas/envelope.ts'
-import { EvaluateAccepted, EvaluateBody } from '../../schemas/evaluation.ts'
+import { EvaluateAccepted, EvaluateBodySchema, type EvaluateBody } from '../../schemas/evaluation.ts'
 import { fromStore, type RouteDeps } from './deps.ts'
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
@@ -24,7 +24,7 @@ interface Prepared { items: NewItem[], saved: NewScenario[] }
 export default async function evaluate (app: FastifyInstance, deps: RouteDeps): Promise<void> {
   app.post<{ Body: EvaluateBody }>('/evaluate', {
     config: { access: 'key', scope: 'governance:evaluate' },
-    schema: { body: EvaluateBody, response: { 200: success(EvaluateAccepted) } }
+    schema: { body: EvaluateBodySchema, response: { 200: success(EvaluateAccepted) } }
   }, async (request) => {
     const { orgId, keyId } = getPrincipal(request)
     const idempotencyKey = idempotencyKeyOf(request)
