@@ -10,7 +10,7 @@ import type { AdmissionStore, SingleUseStore } from '../plugins/context.ts'
 import { groupCommitSink, refusalCounter } from '../plugins/support/audit-log.ts'
 import { memoryAdmissionStore, memorySingleUseStore } from '../plugins/support/memory.ts'
 import { createMetrics } from '../plugins/support/metrics.ts'
-import { connectRedis, redisAdmissionStore, redisHealth, redisSingleUseStore } from '../plugins/support/redis.ts'
+import { connectRedis, redisAdmissionStore, redisHealth, redisSingleUseStore, whenReady } from '../plugins/support/redis.ts'
 import { buildOps } from './ops.ts'
 
 export interface RuntimeOptions {
@@ -39,7 +39,7 @@ export async function openRuntime (config: Config, options: RuntimeOptions = {})
   const serve = options.serve ?? true
   const database = await openDatabase({ url: config.databaseUrl })
   if (options.migrate ?? true) await database.migrate()
-  const windows = openWindows(config)
+  const windows = await openWindows(config)
   const writer = await openAuditWriter({ url: config.databaseUrl }, database)
   const audit = groupCommitSink({ write: (rows) => writer.write(rows) })
   const refusals = refusalCounter({ write: (counts) => addRefusalCounts(database.db, counts) })
@@ -76,11 +76,13 @@ export async function openRuntime (config: Config, options: RuntimeOptions = {})
   return { config, database, admission, singleUse, app, ops, stores: `${database.kind}, ${windows.name}`, listen, close }
 }
 
-function openWindows (config: Config): Windows {
+async function openWindows (config: Config): Promise<Windows> {
   if (config.redisUrl === null) {
     return { admission: memoryAdmissionStore(), singleUse: memorySingleUseStore(), name: 'in-memory windows', health: async () => 'in memory', close: async () => {} }
   }
   const redis = connectRedis(config.redisUrl, { logger: console })
+  // A store that is away at the start is no reason not to start: readiness says so, and windows are judged in process.
+  await whenReady(redis)
   const { redisPrefix: prefix } = config
   return {
     admission: redisAdmissionStore(redis, { prefix }),

@@ -42,6 +42,7 @@ export interface AuditWriter { write (rows: AuditRow[]): Promise<void>, close ()
 const MIGRATIONS = fileURLToPath(new URL('../../db/migrations', import.meta.url))
 const POOL_MAX = 10
 const CONNECT_TIMEOUT_SECONDS = 2
+const RECONNECT_SECONDS_MAX = 1
 const STATEMENT_TIMEOUT_MS = 3000
 const LOCK_TIMEOUT_MS = 1000
 const IDLE_IN_TRANSACTION_MS = 5000
@@ -89,6 +90,8 @@ async function openPostgres (options: OpenOptions): Promise<Database> {
   const client = postgres(options.url, {
     max: options.poolMax ?? POOL_MAX,
     connect_timeout: CONNECT_TIMEOUT_SECONDS,
+    // The driver's own backoff grows to twenty seconds, which would keep a service away from a database that is back.
+    backoff: (attempt) => Math.min(RECONNECT_SECONDS_MAX, 0.05 * 2 ** attempt),
     onnotice: () => {},
     connection: {
       application_name: 'flowbeacon',
@@ -133,6 +136,8 @@ async function openPglite (folder: string): Promise<Database> {
     const [{ PGlite }, { drizzle }, { migrate }] = await Promise.all([
       import('@electric-sql/pglite'), import('drizzle-orm/pglite'), import('drizzle-orm/pglite/migrator')])
     const client = await PGlite.create(inMemory ? 'memory://' : folder)
+    // A folder that was migrated before is never used as its superuser.
+    await client.exec("do $$ begin if exists (select 1 from pg_roles where rolname = 'flowbeacon_system') then set role flowbeacon_system; end if; end $$")
     const db = drizzle(client, { schema })
     const shared: Db = db
     return {

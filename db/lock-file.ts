@@ -1,6 +1,7 @@
 /** One process owns an embedded database folder: a second one would lose rows without an error. */
+import { randomUUID } from 'node:crypto'
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { resolve } from 'node:path'
 
 export class DatabaseInUseError extends Error {
   constructor (folder: string, pid: number) {
@@ -9,45 +10,74 @@ export class DatabaseInUseError extends Error {
   }
 }
 
+// Locks this process holds, by what stands in them: a restarted container may find its own process id in a dead lock.
+const held = new Set<string>()
+
 /** Takes the folder for this process, or throws `DatabaseInUseError`. The lock of a dead process is taken over. Returns its release. */
 export function ownFolder (folder: string): () => void {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const file = join(folder, '..', `${folder.split('/').filter(Boolean).at(-1) ?? 'pg'}.lock`)
-  const own = `${file}.${process.pid}`
-  writeFileSync(own, String(process.pid), { mode: 0o600 })
+  const file = `${resolve(folder)}.lock`
+  const mark = `${process.pid} ${randomUUID()}`
+  const own = `${file}.${randomUUID()}`
+  writeFileSync(own, mark, { mode: 0o600 })
   try {
-    // A link is made or refused in one step, with the process id already in it.
     for (let tries = 0; tries < 3; tries++) {
-      try {
-        linkSync(own, file)
-        return () => rmSync(file, { force: true })
-      } catch (err) {
-        if (!(err instanceof Error && 'code' in err && err.code === 'EEXIST')) throw err
+      if (linked(own, file)) {
+        held.add(mark)
+        return () => release(file, mark)
       }
-      const pid = ownerOf(file)
-      if (pid !== null && isAlive(pid)) throw new DatabaseInUseError(folder, pid)
-      retire(file, own)
+      const found = contentOf(file)
+      if (found !== null && isHeld(found)) throw new DatabaseInUseError(folder, pidOf(found))
+      if (found !== null) retire(file, own, found)
     }
-    throw new DatabaseInUseError(folder, ownerOf(file) ?? 0)
+    throw new DatabaseInUseError(folder, pidOf(contentOf(file) ?? ''))
   } finally {
     rmSync(own, { force: true })
   }
 }
 
-// Two processes may find the same stale lock: the rename succeeds for one of them only.
-function retire (file: string, own: string): void {
+// A link is made or refused in one step, with the owner's mark already in it.
+function linked (own: string, file: string): boolean {
   try {
-    renameSync(file, `${own}.stale`)
-    rmSync(`${own}.stale`, { force: true })
+    linkSync(own, file)
+    return true
   } catch (err) {
-    if (!(err instanceof Error && 'code' in err && err.code === 'ENOENT')) throw err
+    if (err instanceof Error && 'code' in err && err.code === 'EEXIST') return false
+    throw err
   }
 }
 
-function ownerOf (file: string): number | null {
+// Two processes may find the same stale lock. Whoever moved away a lock other than the one it had read puts it back.
+function retire (file: string, own: string, found: string): void {
+  const aside = `${own}.stale`
   try {
-    const pid = Number(readFileSync(file, 'utf8'))
-    return Number.isSafeInteger(pid) && pid > 0 ? pid : null
+    renameSync(file, aside)
+  } catch (err) {
+    if (err instanceof Error && 'code' in err && err.code === 'ENOENT') return
+    throw err
+  }
+  if (contentOf(aside) !== found) linked(aside, file)
+  rmSync(aside, { force: true })
+}
+
+function release (file: string, mark: string): void {
+  held.delete(mark)
+  if (contentOf(file) === mark) rmSync(file, { force: true })
+}
+
+function isHeld (mark: string): boolean {
+  const pid = pidOf(mark)
+  return pid === process.pid ? held.has(mark) : pid > 0 && isAlive(pid)
+}
+
+function pidOf (mark: string): number {
+  const pid = Number(mark.split(' ')[0])
+  return Number.isSafeInteger(pid) && pid > 0 ? pid : 0
+}
+
+function contentOf (file: string): string | null {
+  try {
+    return readFileSync(file, 'utf8')
   } catch {
     return null
   }

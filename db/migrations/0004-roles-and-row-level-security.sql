@@ -16,9 +16,9 @@ grant usage on schema public to flowbeacon_app, flowbeacon_system;
 --> statement-breakpoint
 grant select on organizations to flowbeacon_app;
 --> statement-breakpoint
-grant select, insert, update on api_keys to flowbeacon_app;
+grant select, insert, update (state, revoked_at, revoked_by, revoked_reason) on api_keys to flowbeacon_app;
 --> statement-breakpoint
-grant select, insert, update on scenarios to flowbeacon_app;
+grant select, insert on scenarios to flowbeacon_app;
 --> statement-breakpoint
 grant select, insert on evaluations to flowbeacon_app;
 --> statement-breakpoint
@@ -47,6 +47,8 @@ grant select, insert on audit_rows to flowbeacon_system;
 grant select, insert on anomaly_events to flowbeacon_system;
 --> statement-breakpoint
 grant select, insert, update on refusal_counts to flowbeacon_system;
+--> statement-breakpoint
+revoke execute on function ensure_audit_partitions (integer) from public;
 --> statement-breakpoint
 grant execute on function ensure_audit_partitions (integer) to flowbeacon_system;
 --> statement-breakpoint

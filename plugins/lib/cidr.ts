@@ -31,5 +31,6 @@ export function compileAllowlist (ranges: readonly string[]): (ip: string) => bo
 export function normaliseAddress (ip: string): string | null {
   const mapped = MAPPED.exec(ip)?.[1]
   const address = mapped ?? ip
-  return isIP(address) === 0 ? null : address
+  // A zone (RFC 4007) means something on this host only, and no store takes it for an address.
+  return isIP(address) === 0 || address.includes('%') ? null : address
 }
