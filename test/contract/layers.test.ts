@@ -1,0 +1,25 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import t from 'tap'
+import { LAYER_NAMES } from '../../plugins/index.ts'
+
+t.test('the folder holds exactly the ten layers of the security page, each with a test of its own', async (t) => {
+  const files = readdirSync('plugins').filter((name) => name.endsWith('.ts') && name !== 'index.ts' && name !== 'context.ts').map((name) => name.slice(0, -3))
+  t.same(files.sort(), [...LAYER_NAMES].sort())
+  for (const name of files) t.ok(existsSync(`test/plugins/${name}.test.ts`), name)
+})
+
+t.test('layers are registered in the order of the security page', async (t) => {
+  const source = readFileSync('plugins/index.ts', 'utf8')
+  const registered = [...source.matchAll(/app\.register\((\w+), options\./g)].map((match) => (match[1] ?? '').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`))
+  t.same(registered, LAYER_NAMES)
+})
+
+t.test('the lock file names no registry and every package has its integrity', async (t) => {
+  const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as { packages: Record<string, { integrity?: string, resolved?: string, dev?: boolean, hasInstallScript?: boolean, link?: boolean }> }
+  for (const [name, entry] of Object.entries(lock.packages)) {
+    if (name === '') continue
+    t.equal(entry.resolved, undefined, name)
+    t.ok(entry.integrity, name)
+    if (entry.dev !== true) t.notOk(entry.hasInstallScript, name)
+  }
+})
