@@ -5,12 +5,13 @@
 import { safeDatabaseError, type Database } from '../db/client.ts'
 import { EVALUATION_CHANNEL } from '../db/queries/evaluations.ts'
 import { claimEvaluation, finishEvaluation, loadItemsForWork, recordItem, renewLease, type ClaimedEvaluation, type Lease } from '../db/queries/system.ts'
-import { graphJudge } from './thread-pool.ts'
+import { graphJudge, type GraphJudge } from './thread-pool.ts'
 
 const LEASE_MS = 30_000
 const POLL_MS = 1000
 const BACKOFF_MAX_MS = 5000
 const STOP_MS = 5000
+const CONCURRENCY = 2
 
 export interface WorkerLogger { warn (fields: object, message: string): void }
 
@@ -20,40 +21,45 @@ export interface WorkerOptions {
   workerId: string
   /** Milliseconds until an unrenewed lease lapses. Default 30 000; renewed at a third of it. */
   leaseMs?: number
+  /** Evaluations judged at a time, each in a thread of its own. Default 2, so that a slow one does not hold up the next. */
+  concurrency?: number
   logger: WorkerLogger
 }
 
 export interface EvaluationWorker {
   /** Looks for work now. */
   kick (): void
-  /** Finishes the evaluation under way, or leaves it to its lease after five seconds. */
+  /** Finishes the evaluations under way, or leaves them to their leases after five seconds. */
   stop (): Promise<void>
 }
 
 export function startWorker (options: WorkerOptions): EvaluationWorker {
   const { database, workerId, logger } = options
   const leaseMs = options.leaseMs ?? LEASE_MS
-  const judge = graphJudge()
+  const concurrency = options.concurrency ?? CONCURRENCY
+  if (!Number.isInteger(concurrency) || concurrency < 1) throw new TypeError('worker: concurrency must be a whole number of at least 1')
   const ending = new AbortController()
-  let wake: () => void = () => {}
-  let kicked = false
+  const sleepers = new Set<() => void>()
+  let kicks = 0
   let failures = 0
   const kick = (): void => {
-    kicked = true
-    wake()
+    kicks++
+    for (const wake of sleepers) wake()
   }
   const unlisten = database.listen(EVALUATION_CHANNEL, kick).catch((err: unknown) => {
     logger.warn(safeDatabaseError(err), 'the worker is not notified; it polls')
     return async () => {}
   })
-  const loop = run()
+  // A thread starts with the first scenario, so an idle lane costs nothing.
+  const judges = Array.from({ length: concurrency }, () => graphJudge())
+  const lanes = Promise.all(judges.map(run))
 
-  async function run (): Promise<void> {
+  async function run (judge: GraphJudge): Promise<void> {
     while (!ending.signal.aborted) {
-      kicked = false
+      const kicksBefore = kicks
       const claimed = await claim()
-      if (claimed !== null) await work(claimed)
-      else if (!kicked) await pause(failures === 0 ? POLL_MS : Math.min(POLL_MS * 2 ** failures, BACKOFF_MAX_MS) * (0.5 + Math.random() / 2))
+      if (claimed !== null) await work(claimed, judge)
+      else if (kicks === kicksBefore) await pause(failures === 0 ? POLL_MS : Math.min(POLL_MS * 2 ** failures, BACKOFF_MAX_MS) * (0.5 + Math.random() / 2))
     }
   }
 
@@ -69,7 +75,7 @@ export function startWorker (options: WorkerOptions): EvaluationWorker {
     }
   }
 
-  async function work (claimed: ClaimedEvaluation): Promise<void> {
+  async function work (claimed: ClaimedEvaluation, judge: GraphJudge): Promise<void> {
     const lease: Lease = { evaluationId: claimed.id, workerId, attempt: claimed.attempt }
     const renewal = setInterval(() => {
       renewLease(database.db, { ...lease, leaseMs }).catch((err: unknown) => logger.warn(safeDatabaseError(err), 'a lease could not be renewed'))
@@ -92,24 +98,27 @@ export function startWorker (options: WorkerOptions): EvaluationWorker {
 
   async function pause (ms: number): Promise<void> {
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms)
+      const timer = setTimeout(end, ms)
       timer.unref()
-      wake = () => {
+      sleepers.add(end)
+      function end (): void {
         clearTimeout(timer)
+        sleepers.delete(end)
         resolve()
       }
     })
-    wake = () => {}
   }
 
   async function stop (): Promise<void> {
     ending.abort()
-    wake()
+    kick()
     let timer: NodeJS.Timeout | undefined
-    await Promise.race([loop, new Promise((resolve) => { timer = setTimeout(resolve, STOP_MS) })])
+    const deadline = new Promise((resolve) => { timer = setTimeout(resolve, STOP_MS) })
+    await Promise.race([lanes, deadline])
+    await Promise.all(judges.map((judge) => judge.close()))
+    // A database that is away may never answer.
+    await Promise.race([unlisten.then((end) => end()).catch(() => {}), deadline])
     clearTimeout(timer)
-    await judge.close()
-    await (await unlisten)().catch(() => {})
   }
 
   return { kick, stop }

@@ -1,94 +1,112 @@
-/** Every string of a configuration, with where it stands and the name under which it counts. Iterative: depth is the file's choice. */
-import type { Fact, FactClass, LeafKind, Platform } from './types.ts'
-import { isPlainHttpPublic, isSecretLiteral, providerTokenIn, safeLabel } from './patterns.ts'
+/** Walks a configuration with a stack of its own and reduces each string in it to a fact. The strings stay here. */
+import {
+  isAuthComparison, isPlainHttpPublic, isSecretField, isSecretValue, isSqlField, isUrlField, providerOf
+} from './patterns.ts'
+import { cleanName, isFields, under, type Fields } from './shape.ts'
+import type { Fact, FactClass, LeafKind } from './types.ts'
 
-const FIELD_CHARS_MAX = 64
-const CODE_FIELDS = new Set(['jsCode', 'pythonCode', 'functionCode', 'code', 'script'])
-const QUERY_FIELDS = new Set(['query', 'sql', 'statement', 'rawQuery', 'sqlQuery'])
-const AUTH_WORDS = /x-[a-z-]{0,30}(?:signature|token|key|secret)|authorization|signature|secret|api[-_ ]?key|hmac/i
+/** Below this, a pointer names the deepest container it can: pointers must not grow with the square of the depth. */
+const POINTER_DEPTH_MAX = 256
 
-export interface Leaf { pointer: string, field: string, kind: LeafKind, value: string }
+export interface Leaf {
+  pointer: string
+  /** Effective field name as in the file; cleaned only when a fact is made of it. */
+  field: string
+  value: string
+  /** One side of a comparison, as in `{ a, o, b }`. */
+  compared: boolean
+}
 
-export interface LeafContext {
-  platform: Platform
-  isSql: boolean
-  /** The module sends values through its own parameter list. */
+/** What a platform knows about a string. */
+export interface Reading { kind: LeafKind, readsData: boolean }
+
+export interface FactOptions {
+  read: (leaf: Leaf) => Reading
+  /** The module runs SQL: its query-like fields are statements. */
+  sql: boolean
   parameterised: boolean
 }
 
-export function isObject (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
+interface Frame { value: unknown, pointer: string, field: string, compared: boolean, depth: number }
 
-/** RFC 6901. */
-export function pointerStep (name: string): string {
-  return name.replace(/~/g, '~0').replace(/\//g, '~1')
-}
-
-/** The strings of `root` in document order. */
-export function leavesOf (root: unknown, pointer: string, platform: Platform): Leaf[] {
+/** Every string under the root in document order. `skip` leaves out what the caller reads itself, at the top level only. */
+export function leavesOf (root: unknown, pointer: string, field = '', skip: ReadonlySet<string> = new Set()): Leaf[] {
   const leaves: Leaf[] = []
-  const pending: Array<{ value: unknown, pointer: string, field: string }> = [{ value: root, pointer, field: '' }]
-  for (let item = pending.pop(); item !== undefined; item = pending.pop()) {
-    const { value, field } = item
+  const stack: Frame[] = [{ value: root, pointer, field, compared: false, depth: 0 }]
+  for (let frame = stack.pop(); frame !== undefined; frame = stack.pop()) {
+    const { value } = frame
     if (typeof value === 'string') {
-      const kind = kindOf(value, field, platform)
-      leaves.push({ pointer: item.pointer, field, kind, value: kind === 'literal' && platform === 'n8n' ? value.replace(/^=/, '') : value })
+      if (value !== '') leaves.push({ pointer: frame.pointer, field: frame.field, value, compared: frame.compared })
     } else if (Array.isArray(value)) {
-      for (let index = value.length - 1; index >= 0; index--) pending.push({ value: value[index], pointer: `${item.pointer}/${index}`, field })
-    } else if (isObject(value)) {
-      const named = effectiveName(value)
-      for (const [name, inner] of Object.entries(value).reverse()) {
-        const isValue = named !== null && /^(?:value|stringValue)$/.test(name)
-        pending.push({ value: inner, pointer: `${item.pointer}/${pointerStep(name)}`, field: isValue ? named : name })
-      }
+      for (let i = value.length - 1; i >= 0; i--) stack.push(elementFrame(frame, value[i], i))
+    } else if (isFields(value)) {
+      const names = frame.depth === 0 ? Object.keys(value).filter((name) => !skip.has(name)) : Object.keys(value)
+      const pair = pairName(value)
+      const compares = isComparison(value)
+      for (let i = names.length - 1; i >= 0; i--) stack.push(memberFrame(frame, value, names[i] ?? '', pair, compares))
     }
   }
   return leaves
 }
 
-// `{ name: "Authorization", value: … }` is a field called Authorization, whatever the pair is called.
-function effectiveName (pair: Record<string, unknown>): string | null {
-  const name = pair['name'] ?? pair['key']
-  return typeof name === 'string' && ('value' in pair || 'stringValue' in pair) ? name : null
+function elementFrame (frame: Frame, value: unknown, index: number): Frame {
+  return { ...frame, value, pointer: pointerUnder(frame, value, index), depth: frame.depth + 1 }
 }
 
-function kindOf (value: string, field: string, platform: Platform): LeafKind {
-  if (CODE_FIELDS.has(field) && platform === 'n8n') return 'code'
-  if (!value.includes('{{')) return 'literal'
-  if (platform === 'n8n' && !value.startsWith('=') && !QUERY_FIELDS.has(field)) return 'literal'
-  return /^=?\s*\{\{/.test(value) && value.indexOf('{{', value.indexOf('{{') + 2) < 0 && /\}\}\s*$/.test(value) ? 'expression' : 'template'
+function memberFrame (frame: Frame, fields: Fields, name: string, pair: string, compares: boolean): Frame {
+  // A resource locator wraps the value of the field that holds it.
+  const wrapped = fields.__rl === true ? frame.field : pair
+  const field = name === 'value' && wrapped !== '' ? wrapped : name
+  const value = fields[name]
+  return { value, pointer: pointerUnder(frame, value, name), field, compared: compares && name !== 'o', depth: frame.depth + 1 }
 }
 
-/** The fact of one leaf, or null when it matches no class. */
-export function factOf (leaf: Leaf, context: LeafContext): Fact | null {
+/** Numbers, flags and nulls never become facts; they need no pointer. */
+function pointerUnder (frame: Frame, value: unknown, key: string | number): string {
+  const needed = typeof value === 'string' || (typeof value === 'object' && value !== null)
+  return needed && frame.depth < POINTER_DEPTH_MAX ? under(frame.pointer, key) : frame.pointer
+}
+
+/** The name in `{ name, value }` and its relatives: headers, query parameters, assignments, variables. */
+function pairName (fields: Fields): string {
+  if (!('value' in fields)) return ''
+  for (const name of ['name', 'key', 'field', 'fieldId']) {
+    const found = fields[name]
+    if (typeof found === 'string' && found !== '') return found
+  }
+  return ''
+}
+
+/** Make `{ a, o, b }`; n8n `{ leftValue, operator, rightValue }`, older `{ value1, operation, value2 }` and `{ value1, rules }`. */
+function isComparison (fields: Fields): boolean {
+  if (!('a' in fields || 'leftValue' in fields || 'value1' in fields)) return false
+  const operator = isFields(fields.operator) ? fields.operator.operation : fields.o ?? fields.operation
+  // That a header exists says nothing about what it holds.
+  return typeof operator === 'string' ? !/^(?:not)?(?:exist|empty|isempty)/i.test(operator) : 'rules' in fields || 'value2' in fields
+}
+
+/** Facts of the leaves that match at least one class. */
+export function factsOf (leaves: readonly Leaf[], options: FactOptions): Fact[] {
+  return leaves.flatMap((leaf) => {
+    const { kind, readsData } = options.read(leaf)
+    const provider = providerOf(leaf.value, kind)
+    const classes = classesOf(leaf, kind, readsData, provider !== null, options)
+    if (classes.length === 0) return []
+    return [{ pointer: leaf.pointer, field: cleanName(leaf.field), kind, classes, ...(provider === null ? {} : { provider }) }]
+  })
+}
+
+function classesOf (leaf: Leaf, kind: LeafKind, readsData: boolean, isToken: boolean, options: FactOptions): FactClass[] {
+  const { field, value } = leaf
   const classes: FactClass[] = []
-  const provider = providerTokenIn(leaf.value)
-  if (provider !== null) classes.push('provider-token')
-  if (leaf.kind === 'literal' && isSecretLiteral(leaf.field, leaf.value)) classes.push('secret-literal')
-  if (leaf.kind !== 'code' && isPlainHttpPublic(leaf.field, leaf.value.replace(/^=/, ''))) classes.push('plain-http-public')
-  const isQuery = context.isSql && QUERY_FIELDS.has(leaf.field)
-  if (isQuery) classes.push('sql-text')
-  if (isQuery && context.parameterised) classes.push('sql-parameterised')
-  if (isQuery && readsData(leaf, context.platform)) classes.push('data-reference')
-  if (classes.length === 0) return null
-  return { pointer: safePointer(leaf.pointer), field: safeLabel(leaf.field, FIELD_CHARS_MAX), kind: leaf.kind, classes, ...(provider === null ? {} : { provider }) }
-}
-
-/** Whether a leaf reads another module, the trigger or the run. */
-export function readsData (leaf: Leaf, platform: Platform): boolean {
-  if (!leaf.value.includes('{{')) return false
-  return platform === 'n8n'
-    ? /\$(?:json|input|node|items|binary|fromAI|env|execution)\b|\$\(/.test(leaf.value)
-    : /(?:^|[^\w.])`?\d{1,9}`?\./.test(leaf.value) || /\{\{\s*var\./.test(leaf.value)
-}
-
-/** Whether a condition compares a header, token, secret or signature. */
-export function checksAuthentication (leaves: readonly Leaf[]): boolean {
-  return leaves.some((leaf) => AUTH_WORDS.test(leaf.value))
-}
-
-// A key of the file's own stands in a pointer; one that holds a token must not.
-function safePointer (pointer: string): string {
-  return providerTokenIn(pointer) === null ? pointer : '(redacted)'
+  if (isToken) classes.push('provider-token')
+  if (kind === 'literal' && isSecretField(field) && isSecretValue(value.replace(/^=/, ''))) classes.push('secret-literal')
+  if (isUrlField(field) && isPlainHttpPublic(value)) classes.push('plain-http-public')
+  if (readsData) classes.push('data-reference')
+  if (options.sql && isSqlField(field)) {
+    classes.push('sql-text')
+    if (options.parameterised) classes.push('sql-parameterised')
+  }
+  if (leaf.compared && readsData && isAuthComparison(value)) classes.push('auth-check')
+  return classes
 }

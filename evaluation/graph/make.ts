@@ -1,197 +1,171 @@
-/** Make blueprint → fact graph. One walk with a stack of its own over flows, routes, branches, handlers, tools and orphans. */
-import { addEdge, addNode, keepFacts, newDraft, type Draft } from './draft.ts'
-import { checksAuthentication, isObject, leavesOf } from './leaves.ts'
-import { safeLabel } from './patterns.ts'
-import { effectsOf, httpEffects, isMakeTrigger } from './tables.ts'
-import type { EdgeKind, FlowNode, ImportResult, NodeConnection, NodeKind } from './types.ts'
+/**
+ * Make blueprints. Flows nest in routes, branches, handlers and tools; the walk keeps its own stack of open flows, so depth
+ * costs memory and no call stack. Modules come out in document order.
+ */
+import { addNode, countNotes, drop, newDraft, Refusal, report, uniqueKey, type Draft } from './draft.ts'
+import { handlerFacts, makeNode, type Place } from './make-module.ts'
+import { cleanName, fieldsOf, isFields, isFilled, isTrue, listOf, textOf, type Fields } from './shape.ts'
+import type { EdgeKind, FactGraph, FlowEdge } from './types.ts'
 
-const DEPTH_WARN = 256
+/** Deeper flows are read, but named by the deepest container within it. */
+const DEPTH_NOTED = 256
 const DEPTH_MAX = 5000
-const LABEL_CHARS_MAX = 80
-const DIRECTIVES = new Set(['Ignore', 'Break', 'Resume', 'Rollback', 'Commit'])
-const CONNECTION_SLOT = /^(?:__IMTCONN__|account|makeConnectionId|__IMTHOOK__|hook|auth|key|__IMTKEY__)$|Keychain$/
 
-/** A sequence still to walk: where its first module hangs, and how. */
-interface Pending { flow: unknown, pointer: string, depth: number, from: number | null, kind: EdgeKind, slot: number, orphan: boolean }
+interface Join { ends: FlowEdge[] }
 
-export function importMake (blueprint: Record<string, unknown>): ImportResult {
-  const draft = newDraft('make', blueprint['name'])
-  const metadata = isObject(blueprint['metadata']) ? blueprint['metadata'] : {}
-  readSettings(draft, blueprint, metadata)
-  const pending: Pending[] = orphansOf(metadata)
-  pending.push({ flow: blueprint['flow'], pointer: '/flow', depth: 0, from: null, kind: 'flow', slot: 0, orphan: false })
-  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    if (next.depth > DEPTH_MAX) return { ok: false, reason: `The blueprint nests deeper than ${DEPTH_MAX} levels.` }
-    walkFlow(draft, next, pending)
-  }
-  if (draft.graph.nodes.length === 0) draft.graph.problems.push({ code: 'empty', pointer: '/flow', message: 'The blueprint has no modules.' })
-  linkFeeders(draft)
-  return { ok: true, graph: draft.graph }
+interface Frame {
+  items: readonly unknown[]
+  at: number
+  place: Place
+  /** How the first module of the flow is reached; null for the top flow and orphans. */
+  first: { from: number, kind: EdgeKind, slot: number } | null
+  previous: number | null
+  /** Branches of the If-Else just read, waiting for its Merge. */
+  join: Join | null
+  /** Where this flow's own end is wanted: it is a branch that merges. */
+  endsIn: Join | null
 }
 
-function readSettings (draft: Draft, blueprint: Record<string, unknown>, metadata: Record<string, unknown>): void {
-  const { graph } = draft
-  const scenario = isObject(metadata['scenario']) ? metadata['scenario'] : {}
-  Object.assign(graph.settings, {
-    dlq: scenario['dlq'] === true,
-    dataloss: scenario['dataloss'] === true,
-    confidential: scenario['confidential'] === true,
-    autoCommit: scenario['autoCommit'] !== false,
-    sequential: scenario['sequential'] === true
+interface Reader extends Draft { stack: Frame[], byId: Map<string, number>, feeders: { index: number, id: string }[], deep: boolean }
+
+export function importMake (blueprint: Fields, pointer: string, beside: Fields): FactGraph {
+  const reader: Reader = { ...newDraft('make', blueprint.name), stack: [], byId: new Map(), feeders: [], deep: false }
+  const { graph } = reader
+  readSettings(graph, blueprint, beside)
+  const metadata = fieldsOf(blueprint.metadata)
+  graph.notes = countNotes(metadata.notes) + countNotes(blueprint.notes) + countNotes(blueprint.description)
+  readFlow(reader, topFrame(listOf(blueprint.flow), `${pointer}/flow`, false))
+  if (graph.nodes.length > 0) graph.entries.push(0)
+  listOf(fieldsOf(metadata.designer).orphans).forEach((orphan, i) => {
+    readFlow(reader, topFrame(...orphanFlow(orphan, `${pointer}/metadata/designer/orphans/${i}`), true))
   })
-  if (typeof metadata['zone'] === 'string') graph.settings.zone = safeLabel(metadata['zone'], LABEL_CHARS_MAX)
-  const notes = metadata['notes'] ?? blueprint['notes']
-  graph.notes = (Array.isArray(notes) ? notes.length : 0) + (typeof blueprint['description'] === 'string' && blueprint['description'] !== '' ? 1 : 0)
-  for (const name of ['executions', 'executionData', 'bundles', 'samples']) if (name in blueprint) graph.dropped.push(`/${name}`)
+  linkFeeders(reader)
+  return graph
 }
 
-function orphansOf (metadata: Record<string, unknown>): Pending[] {
-  const orphans = isObject(metadata['designer']) ? metadata['designer']['orphans'] : undefined
-  if (!Array.isArray(orphans)) return []
-  return orphans.map((flow: unknown, index) => ({
-    flow: Array.isArray(flow) ? flow : [flow], pointer: `/metadata/designer/orphans/${index}`, depth: 0, from: null, kind: 'flow' as const, slot: 0, orphan: true
-  })).reverse()
+/** Orphans are lists of modules; files in the wild also hold a flow object or a bare module. */
+function orphanFlow (orphan: unknown, pointer: string): [items: readonly unknown[], pointer: string] {
+  if (Array.isArray(orphan)) return [orphan, pointer]
+  if (isFields(orphan) && Array.isArray(orphan.flow)) return [orphan.flow, `${pointer}/flow`]
+  return [[orphan], pointer]
 }
 
-function walkFlow (draft: Draft, next: Pending, pending: Pending[]): void {
-  const { graph } = draft
-  const modules = Array.isArray(next.flow) ? next.flow : isObject(next.flow) ? [next.flow] : []
-  if (next.depth === DEPTH_WARN) graph.problems.push({ code: 'depth_limit', pointer: next.pointer.slice(0, 200), message: `Modules nest deeper than ${DEPTH_WARN} levels.` })
-  let before = next.from
-  let kind = next.kind
-  for (const [position, module] of modules.entries()) {
-    const pointer = next.pointer.length > 2000 ? next.pointer : `${next.pointer}/${position}`
-    if (!isObject(module) || typeof (module['module'] ?? module['directive']) !== 'string') {
-      graph.problems.push({ code: 'skipped_object', pointer, message: 'An entry is not a module.' })
-      continue
-    }
-    const index = addModule(draft, module, pointer, next)
-    if (before === null && !next.orphan) graph.entries.push(index)
-    if (before !== null) addEdge(draft, before, index, kind, next.slot)
-    before = index
-    kind = 'flow'
-    pushInner(module, index, pointer, next, pending)
-  }
+function topFrame (items: readonly unknown[], pointer: string, orphan: boolean): Frame {
+  return { items, at: 0, place: { pointer, depth: 0, orphan, disabled: false }, first: null, previous: null, join: null, endsIn: null }
 }
 
-function pushInner (module: Record<string, unknown>, index: number, pointer: string, next: Pending, pending: Pending[]): void {
-  const inner: Pending[] = []
-  const base = { depth: next.depth + 1, from: index, orphan: next.orphan }
-  const lists: ReadonlyArray<readonly [string, EdgeKind]> = [['routes', 'route'], ['branches', 'branch'], ['tools', 'tool']]
-  for (const [name, kind] of lists) {
-    const list = module[name]
-    if (!Array.isArray(list)) continue
-    for (const [slot, entry] of list.entries()) {
-      if (isObject(entry) && entry['disabled'] !== true) inner.push({ ...base, flow: entry['flow'], pointer: `${pointer}/${name}/${slot}/flow`, kind, slot })
+function readFlow (reader: Reader, top: Frame): void {
+  const { stack } = reader
+  stack.push(top)
+  for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
+    if (frame.at < frame.items.length) {
+      readModule(reader, frame, frame.at++)
+    } else {
+      closeFrame(frame)
+      stack.pop()
     }
   }
-  if (module['onerror'] !== undefined && module['onerror'] !== null) inner.push({ ...base, flow: module['onerror'], pointer: `${pointer}/onerror`, kind: 'error', slot: 0 })
-  pending.push(...inner.reverse())
 }
 
-function addModule (draft: Draft, module: Record<string, unknown>, pointer: string, next: Pending): number {
-  const type = safeLabel(String(module['module'] ?? `builtin:${String(module['directive'])}`), LABEL_CHARS_MAX)
-  const [app = '', op = ''] = type.split(':')
-  const parameters = isObject(module['parameters']) ? module['parameters'] : {}
-  const mapper = isObject(module['mapper']) ? module['mapper'] : {}
-  const id = module['id']
-  const node: FlowNode = {
-    key: safeLabel(typeof id === 'number' || typeof id === 'string' ? String(id) : `at-${draft.graph.nodes.length}`, LABEL_CHARS_MAX),
-    pointer,
-    type,
-    app,
-    op,
-    version: Number.isFinite(Number(module['version'])) ? Number(module['version']) : 0,
-    kind: kindOf(app, op),
-    effects: effectsOfModule(app, op, mapper, next),
-    disabled: false,
-    orphan: next.orphan,
-    depth: next.depth,
-    connections: connectionsOf(parameters, mapper),
-    gated: isGate(module['filter']),
-    onError: 'stop',
-    retry: false,
-    approval: false,
-    facts: [],
-    refs: [],
-    noted: false,
-    ...labelOf(module),
-    ...handlerOf(module['onerror'])
+function closeFrame (frame: Frame): void {
+  if (frame.endsIn === null) return
+  const from = frame.previous ?? frame.first?.from
+  if (from !== undefined) frame.endsIn.ends.push({ from, to: -1, kind: 'merge', slot: frame.first?.slot ?? 0, gated: false })
+}
+
+function readModule (reader: Reader, frame: Frame, position: number): void {
+  const module = frame.items[position]
+  const pointer = frame.place.depth < DEPTH_NOTED ? `${frame.place.pointer}/${position}` : frame.place.pointer
+  if (!isFields(module) || typeof module.module !== 'string' || module.module.trim() === '') {
+    report(reader, 'skipped_object', pointer, 'An object without a module name was skipped.')
+    return
   }
-  const isSql = node.effects.includes('SQL')
-  const leaves = keepFacts(node, [{ root: parameters, pointer: `${pointer}/parameters` }, { root: mapper, pointer: `${pointer}/mapper` }], { platform: 'make', isSql, parameterised: Array.isArray(mapper['params']) || Array.isArray(mapper['parameters']) })
-  node.refs = [...new Set(leaves.flatMap((leaf) => [...leaf.value.matchAll(/\{\{[^}]{0,2000}?(?:^|[^\w.])(\d{1,9})\./g)].map((match) => match[1] ?? '')))].filter((ref) => ref !== '')
-  if (node.gated && checksAuthentication(leavesOf(module['filter'], pointer, 'make'))) node.facts.push({ pointer: `${pointer}/filter`, field: 'filter', kind: 'expression', classes: ['auth-check'] })
-  noteDropped(draft, module, pointer)
-  return addNode(draft, node)
+  const index = addNode(reader, makeNode(module, { ...frame.place, pointer }, keyOf(reader, module, pointer)))
+  const id = textOf(module.id)
+  if (!reader.byId.has(id)) reader.byId.set(id, index)
+  linkTo(reader, frame, index)
+  const feeder = textOf(fieldsOf(module.parameters).feeder)
+  if (feeder !== '') reader.feeders.push({ index, id: feeder })
+  if (isFilled(fieldsOf(fieldsOf(module.metadata).restore))) drop(reader, `${pointer}/metadata/restore`)
+  frame.previous = index
+  openFlows(reader, frame, module, index, pointer)
 }
 
-function labelOf (module: Record<string, unknown>): { label?: string } {
-  const metadata = isObject(module['metadata']) ? module['metadata'] : {}
-  const designer = isObject(metadata['designer']) ? metadata['designer'] : {}
-  const name = designer['name']
-  return typeof name === 'string' && name.trim() !== '' ? { label: safeLabel(name, LABEL_CHARS_MAX) } : {}
+function keyOf (reader: Reader, module: Fields, pointer: string): string {
+  const id = textOf(module.id)
+  const wanted = cleanName(id)
+  if (wanted === '' || wanted === '(redacted)') return uniqueKey(reader, `module-${reader.graph.nodes.length}`)
+  if (reader.byId.has(id)) report(reader, 'duplicate_key', pointer, 'Another module has the same id; references go to the first.')
+  return uniqueKey(reader, wanted)
 }
 
-// What the designer showed beside the fields (labels of accounts, sample values) is not shape.
-function noteDropped (draft: Draft, module: Record<string, unknown>, pointer: string): void {
-  const metadata = module['metadata']
-  if (isObject(metadata) && isObject(metadata['restore']) && leavesOf(metadata['restore'], '', 'make').some((leaf) => leaf.value !== '')) draft.graph.dropped.push(`${pointer}/metadata/restore`)
-}
-
-function kindOf (app: string, op: string): NodeKind {
-  if (isMakeTrigger(app, op)) return 'trigger'
-  if (app === 'http') return 'http'
-  if (app === 'gateway') return op === 'WebhookRespond' ? 'response' : 'action'
-  if (app === 'ai-local-agent') return 'agent'
-  if (app === 'builtin' && DIRECTIVES.has(op)) return 'directive'
-  const builtin: Record<string, NodeKind> = {
-    BasicRouter: 'router', BasicIfElse: 'branch', BasicMerge: 'merge', BasicFeeder: 'iterator', BasicIterator: 'iterator', BasicRepeater: 'iterator', BasicAggregator: 'aggregator'
+function linkTo (reader: Reader, frame: Frame, index: number): void {
+  const { edges, nodes } = reader.graph
+  const node = nodes[index]
+  const gated = node?.gated === true
+  if (frame.join !== null && node?.type === 'builtin:BasicMerge') {
+    for (const end of frame.join.ends) edges.push({ ...end, to: index })
+  } else if (frame.previous !== null) {
+    edges.push({ from: frame.previous, to: index, kind: 'flow', slot: 0, gated })
+  } else if (frame.first !== null) {
+    edges.push({ ...frame.first, to: index, gated: gated || frame.first.kind === 'branch' })
   }
-  if (app === 'builtin') return builtin[op] ?? 'unknown'
-  if (app === 'util') return /Aggregator/.test(op) ? 'aggregator' : op === 'FunctionSleep' ? 'wait' : 'transform'
-  if (app === 'datastore') return 'store'
-  if (app === 'scenario-service') return 'sub'
-  return /^(?:search|list|find)/i.test(op.replace(/^Action/, '')) ? 'search' : 'action'
+  frame.join = null
 }
 
-function effectsOfModule (app: string, op: string, mapper: Record<string, unknown>, next: Pending): FlowNode['effects'] {
-  if (isMakeTrigger(app, op)) return next.orphan ? ['INGRESS'] : app === 'gateway' ? ['INGRESS', 'OPEN'] : ['INGRESS', 'READ']
-  if (app === 'http') return httpEffects(String(mapper['method'] ?? 'GET'), String(mapper['url'] ?? ''))
-  if (app === 'gateway' && op === 'WebhookRespond') return ['RESPOND']
-  if (app === 'builtin' || app === 'util' || app === 'gateway' || app === 'json' || app === 'regexp') return []
-  if (app === 'ai-local-agent') return ['AI', 'EGRESS']
-  return effectsOf(app, op)
-}
-
-function connectionsOf (...parts: Array<Record<string, unknown>>): NodeConnection[] {
-  return parts.flatMap((part) => Object.entries(part).filter(([name]) => CONNECTION_SLOT.test(name)).map(([slot, ref]) => ({
-    // Only an identifier is kept: a secret that somebody typed into such a field stays out.
-    slot, ref: (typeof ref === 'number' || (typeof ref === 'string' && /^\d{1,20}$/.test(ref))) ? String(ref) : null
-  })))
-}
-
-function isGate (filter: unknown): boolean {
-  const conditions = isObject(filter) ? filter['conditions'] : undefined
-  return Array.isArray(conditions) && conditions.some((group) => Array.isArray(group) && group.length > 0)
-}
-
-function handlerOf (onerror: unknown): Partial<FlowNode> {
-  const chain = (Array.isArray(onerror) ? onerror : isObject(onerror) ? [onerror] : []).filter(isObject)
-  const last = chain.at(-1)
-  if (last === undefined) return {}
-  const name = String(last['module'] ?? last['directive'] ?? '').replace(/^builtin:/, '')
-  const directive = DIRECTIVES.has(name) ? name : null
-  const onError = directive === 'Ignore' || directive === 'Resume' ? 'continue' : directive === null ? 'route' : 'stop'
-  return { directive, onError, handlerOnlyDirective: directive !== null && chain.length === 1, retry: directive === 'Break' }
-}
-
-// An aggregator closes the loop that its feeder opened; the edge is for counting, not for walking.
-function linkFeeders (draft: Draft): void {
-  for (const [index, node] of draft.graph.nodes.entries()) {
-    if (node.kind !== 'aggregator') continue
-    const ref = node.refs.find((key) => draft.byKey.has(key))
-    const feeder = ref === undefined ? undefined : draft.byKey.get(ref)
-    if (feeder !== undefined && feeder !== index) addEdge(draft, index, feeder, 'feed')
+/** Opens the flows inside a module. The stack is last in, first out, so they are pushed in reverse of document order. */
+function openFlows (reader: Reader, frame: Frame, module: Fields, index: number, pointer: string): void {
+  const depth = frame.place.depth + 1
+  const opened: Frame[] = []
+  const open = (items: unknown, where: string, kind: EdgeKind, slot: number, disabled: boolean, endsIn: Join | null): void => {
+    const place = { ...frame.place, depth, pointer: depth <= DEPTH_NOTED ? where : frame.place.pointer, disabled: frame.place.disabled || disabled }
+    opened.push({ items: listOf(items), at: 0, place, first: { from: index, kind, slot }, previous: null, join: null, endsIn })
   }
+  listOf(module.routes).forEach((route, slot) => {
+    open(fieldsOf(route).flow, `${pointer}/routes/${slot}/flow`, 'route', slot, isTrue(fieldsOf(route).disabled), null)
+  })
+  const branches = listOf(module.branches).map(fieldsOf)
+  if (branches.some(({ merge }) => isTrue(merge))) frame.join = { ends: [] }
+  branches.forEach((branch, slot) => {
+    open(branch.flow, `${pointer}/branches/${slot}/flow`, 'branch', slot, isTrue(branch.disabled), isTrue(branch.merge) ? frame.join : null)
+  })
+  const handler = handlerFacts(module)
+  if (handler.items.length > 0) open(handler.items, `${pointer}/onerror${handler.suffix}`, 'error', 0, false, null)
+  listOf(module.tools).forEach((tool, slot) => {
+    open(fieldsOf(tool).flow, `${pointer}/tools/${slot}/flow`, 'tool', slot, isTrue(fieldsOf(tool).disabled), null)
+  })
+  if (opened.some(({ items }) => items.length > 0)) noteDepth(reader, depth, pointer)
+  reader.stack.push(...opened.reverse())
+}
+
+function noteDepth (reader: Reader, depth: number, pointer: string): void {
+  if (depth > DEPTH_MAX) throw new Refusal(`The flows of the blueprint nest more than ${DEPTH_MAX} levels deep.`)
+  if (depth <= DEPTH_NOTED || reader.deep) return
+  reader.deep = true
+  report(reader, 'depth_limit', pointer, `Flows nest more than ${DEPTH_NOTED} levels deep; places below are not exact.`)
+}
+
+function linkFeeders (reader: Reader): void {
+  for (const { index, id } of reader.feeders) {
+    const to = reader.byId.get(id)
+    if (to !== undefined) reader.graph.edges.push({ from: index, to, kind: 'feed', slot: 0, gated: false })
+    else report(reader, 'dangling_edge', reader.graph.nodes[index]?.pointer ?? '', 'An aggregator names a source module that does not exist.')
+  }
+}
+
+function readSettings (graph: FactGraph, blueprint: Fields, beside: Fields): void {
+  const metadata = fieldsOf(blueprint.metadata)
+  const scenario = fieldsOf(metadata.scenario)
+  const zone = typeof metadata.zone === 'string' ? metadata.zone : ''
+  const scheduling = fieldsOf(blueprint.scheduling ?? beside.scheduling)
+  Object.assign(graph.settings, {
+    dlq: isTrue(scenario.dlq),
+    dataloss: isTrue(scenario.dataloss),
+    confidential: isTrue(scenario.confidential),
+    autoCommit: scenario.autoCommit === undefined || isTrue(scenario.autoCommit),
+    sequential: isTrue(scenario.sequential),
+    subWorkflow: scheduling.type === 'on-demand',
+    // Only the vendor's own hosts: anything else is somebody's text.
+    ...(/^[a-z]{2}\d{0,3}\.make\.(?:com|celonis\.com)$/.test(zone) ? { zone } : {})
+  })
 }

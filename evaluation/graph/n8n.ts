@@ -1,170 +1,138 @@
-/** n8n workflow → fact graph. Connections use names; whatever names nothing is a problem of the graph, not of the import. */
-import { addEdge, addNode, keepFacts, newDraft, type Draft } from './draft.ts'
-import { checksAuthentication, isObject, pointerStep, type Leaf } from './leaves.ts'
-import { safeLabel } from './patterns.ts'
-import { effectsOf, httpEffects, n8nDefaultOperation, n8nKind } from './tables.ts'
-import type { EdgeKind, Effect, FlowNode, ImportResult, NodeConnection, NodeKind } from './types.ts'
+/** n8n workflows: a list of nodes and connections by name. Connections that lead nowhere are reported and left out. */
+import { addNode, countNotes, drop, newDraft, report, uniqueKey, type Draft } from './draft.ts'
+import { makeN8nNode, outputsOf } from './n8n-node.ts'
+import { cleanText, fieldsOf, isFields, isFilled, LABEL_LENGTH_MAX, listOf, REDACTED, textOf, under, type Fields } from './shape.ts'
+import type { EdgeKind, FactGraph } from './types.ts'
 
-const LABEL_CHARS_MAX = 80
-const OPEN_ENTRIES = new Set(['webhook', 'formTrigger', 'mcpTrigger', 'chatTrigger'])
-const BRANCHING = new Set(['if', 'switch', 'filter', 'textClassifier'])
+const STICKY_NOTE = 'n8n-nodes-base.stickyNote'
+/** What n8n stores beside the shape: samples, cursors and runs. */
+const DATA_FIELDS = ['executionData', 'data', 'execution', 'lastExecution', 'runData']
 
-export function importN8n (workflow: Record<string, unknown>): ImportResult {
-  const draft = newDraft('n8n', workflow['name'])
-  readSettings(draft, workflow)
-  const nodes = Array.isArray(workflow['nodes']) ? workflow['nodes'] : []
-  // What the file calls a node, even when that name may not be kept.
-  const byName = new Map<string, number>()
-  for (const [position, node] of nodes.entries()) {
-    if (!isObject(node) || typeof node['type'] !== 'string') draft.graph.problems.push({ code: 'skipped_object', pointer: `/nodes/${position}`, message: 'An entry is not a node.' })
-    else if (/stickyNote$/.test(node['type'])) draft.graph.notes++
-    else {
-      const name = typeof node['name'] === 'string' && node['name'] !== '' ? node['name'] : `node-${position}`
-      const index = addN8nNode(draft, node, name, position)
-      if (!byName.has(name)) byName.set(name, index)
-    }
-  }
-  connect(draft, workflow, byName)
-  draft.graph.entries = draft.graph.nodes.flatMap((node, index) => node.kind === 'trigger' && !node.disabled ? [index] : [])
-  markErrorTests(draft)
-  return { ok: true, graph: draft.graph }
+interface Reader extends Draft {
+  /** Names as in the file. A Map, because `__proto__` is a legal name. */
+  byName: Map<string, number>
+  /** The file's own node objects, by index. */
+  sources: Fields[]
 }
 
-function readSettings (draft: Draft, workflow: Record<string, unknown>): void {
-  const { graph } = draft
-  const settings = isObject(workflow['settings']) ? workflow['settings'] : {}
-  const meta = isObject(workflow['meta']) ? workflow['meta'] : {}
-  graph.settings.active = typeof workflow['active'] === 'boolean' ? workflow['active'] : null
-  graph.settings.errorWorkflow = typeof settings['errorWorkflow'] === 'string' && settings['errorWorkflow'] !== ''
-  graph.settings.template = meta['templateId'] !== undefined && meta['templateId'] !== null
-  if (typeof workflow['description'] === 'string' && workflow['description'] !== '') graph.notes++
-  const pinned = workflow['pinData']
-  if (isObject(pinned)) for (const name of Object.keys(pinned)) graph.dropped.push(`/pinData/${pointerStep(safeLabel(name, LABEL_CHARS_MAX))}`)
-  for (const name of ['staticData', 'executionData', 'runData']) if (isObject(workflow[name]) && Object.keys(workflow[name]).length > 0) graph.dropped.push(`/${name}`)
-}
+interface Output { from: number, source: Fields, type: string, slot: number, last: number }
 
-function addN8nNode (draft: Draft, raw: Record<string, unknown>, name: string, position: number): number {
-  const type = safeLabel(String(raw['type']), LABEL_CHARS_MAX)
-  const app = type.split('.').at(-1) ?? type
-  const parameters = isObject(raw['parameters']) ? raw['parameters'] : {}
-  const pointer = `/nodes/${position}`
-  const op = typeof parameters['operation'] === 'string' ? safeLabel(parameters['operation'], LABEL_CHARS_MAX) : n8nDefaultOperation(app)
-  const label = safeLabel(name, LABEL_CHARS_MAX)
-  const authentication = authenticationOf(app, parameters)
-  const node: FlowNode = {
-    key: label === '(redacted)' ? `node-${position}` : label,
-    label,
-    pointer,
-    type,
-    app,
-    op,
-    version: Number(raw['typeVersion'] ?? 1) || 1,
-    kind: kindOf(app),
-    effects: effectsOfNode(app, op, parameters, authentication),
-    disabled: raw['disabled'] === true,
-    orphan: false,
-    depth: 0,
-    connections: connectionsOf(draft, raw['credentials'], pointer),
-    gated: false,
-    onError: raw['onError'] === 'continueErrorOutput' ? 'route' : raw['onError'] === 'continueRegularOutput' || raw['continueOnFail'] === true ? 'continue' : 'stop',
-    retry: raw['retryOnFail'] === true,
-    ...(authentication === undefined ? {} : { authentication }),
-    approval: (app === 'wait' && (parameters['resume'] === 'webhook' || parameters['resume'] === 'form')) || op === 'sendAndWait',
-    facts: [],
-    refs: [],
-    noted: typeof raw['notes'] === 'string' && raw['notes'] !== ''
-  }
-  const options = isObject(parameters['options']) ? parameters['options'] : {}
-  const additional = isObject(parameters['additionalFields']) ? parameters['additionalFields'] : {}
-  const parameterised = options['queryReplacement'] !== undefined || additional['queryParams'] !== undefined
-  const leaves = keepFacts(node, [{ root: parameters, pointer: `${pointer}/parameters` }], { platform: 'n8n', isSql: node.effects.includes('SQL'), parameterised })
-  node.refs = referencesOf(leaves)
-  if (BRANCHING.has(app) && checksAuthentication(leaves)) node.facts.push({ pointer: `${pointer}/parameters`, field: 'conditions', kind: 'expression', classes: ['auth-check'] })
-  if ((BRANCHING.has(app) || node.kind === 'code') && leaves.some((leaf) => /\berror\b/.test(leaf.value))) node.testsError = true
-  return addNode(draft, node)
-}
-
-function kindOf (app: string): NodeKind {
-  if (/trigger$/i.test(app) || app === 'webhook' || app === 'cron' || app === 'interval' || app === 'start' || app === 'emailReadImap') return 'trigger'
-  const known = n8nKind(app)
-  if (known !== undefined) return known
-  if (/^(?:lm|embeddings|chain|informationExtractor|sentimentAnalysis|openAi$|anthropic$|googleGemini$)/.test(app)) return 'ai'
-  return 'action'
-}
-
-function authenticationOf (app: string, parameters: Record<string, unknown>): string | undefined {
-  if (!OPEN_ENTRIES.has(app) && app !== 'httpRequest' && app !== 'wait') return undefined
-  const value = parameters[app === 'wait' ? 'incomingAuthentication' : 'authentication']
-  return typeof value === 'string' && value !== '' ? safeLabel(value, LABEL_CHARS_MAX) : 'none'
-}
-
-function effectsOfNode (app: string, op: string, parameters: Record<string, unknown>, authentication: string | undefined): Effect[] {
-  if (OPEN_ENTRIES.has(app)) {
-    const isOpen = authentication === 'none' && (app !== 'chatTrigger' || parameters['public'] === true)
-    return isOpen ? ['INGRESS', 'OPEN'] : ['INGRESS']
-  }
-  if (kindOf(app) === 'trigger') return /^(?:schedule|manual|cron|interval|start|error|executeWorkflow)/.test(app) ? [] : ['INGRESS', 'READ']
-  if (/^(?:httpRequest|toolHttpRequest|httpRequestTool)$/.test(app)) return httpEffects(String(parameters['method'] ?? parameters['requestMethod'] ?? 'GET'), String(parameters['url'] ?? ''))
-  if (app === 'code' || app === 'function' || app === 'functionItem' || app === 'toolCode') return ['CODE']
-  if (app === 'respondToWebhook') return ['RESPOND']
-  if (app === 'agent') return ['AI', 'EGRESS']
-  if (/^lm.*ollama/i.test(app)) return ['AILOCAL']
-  return effectsOf(app.replace(/Tool$/, ''), op === '' ? '' : op)
-}
-
-function connectionsOf (draft: Draft, credentials: unknown, pointer: string): NodeConnection[] {
-  if (!isObject(credentials)) return []
-  return Object.entries(credentials).map(([slot, credential]) => {
-    if (isObject(credential) && Object.keys(credential).some((name) => !/^(?:id|name|__aiGatewayManaged)$/.test(name))) draft.graph.dropped.push(`${pointer}/credentials/${pointerStep(safeLabel(slot, LABEL_CHARS_MAX))}`)
-    const id = isObject(credential) ? credential['id'] : null
-    return { slot: safeLabel(slot, LABEL_CHARS_MAX), ref: typeof id === 'string' && /^[A-Za-z0-9-]{1,64}$/.test(id) && safeLabel(id, 64) === id ? id : null }
+export function importN8n (workflow: Fields, pointer: string): FactGraph {
+  const reader: Reader = { ...newDraft('n8n', workflow.name), byName: new Map(), sources: [] }
+  const { graph } = reader
+  graph.notes = countNotes(textOf(workflow.description))
+  listOf(workflow.nodes).forEach((node, i) => readNode(reader, node, `${pointer}/nodes/${i}`))
+  resolveRefs(reader)
+  const connections = fieldsOf(workflow.connections)
+  for (const name of Object.keys(connections)) readConnections(reader, name, connections[name], under(`${pointer}/connections`, name))
+  graph.nodes.forEach((node, index) => {
+    if (node.kind === 'trigger' && !node.disabled) graph.entries.push(index)
   })
+  readSettings(graph, workflow)
+  dropData(reader, workflow, pointer)
+  return graph
 }
 
-function referencesOf (leaves: readonly Leaf[]): string[] {
-  const refs = new Set<string>()
-  for (const { value } of leaves) {
-    for (const match of value.matchAll(/\$(?:node\[|items\(|\()\s*["']([^"'\n]{1,200})["']/g)) if (match[1] !== undefined) refs.add(safeLabel(match[1], LABEL_CHARS_MAX))
+function readNode (reader: Reader, node: unknown, pointer: string): void {
+  if (!isFields(node) || typeof node.type !== 'string' || node.type === '') {
+    report(reader, 'skipped_object', pointer, 'An object without a node type was skipped.')
+    return
   }
-  return [...refs]
-}
-
-function connect (draft: Draft, workflow: Record<string, unknown>, byName: ReadonlyMap<string, number>): void {
-  const connections = workflow['connections']
-  if (!isObject(connections)) return
-  for (const [source, types] of Object.entries(connections)) {
-    const from = byName.get(source)
-    if (from === undefined) dangling(draft, 'A connection starts at a node that does not exist.')
-    if (from === undefined || !isObject(types)) continue
-    for (const [type, slots] of Object.entries(types)) {
-      if (!Array.isArray(slots)) continue
-      for (const [slot, targets] of slots.entries()) {
-        for (const target of Array.isArray(targets) ? targets : []) {
-          const name: unknown = isObject(target) ? target['node'] : undefined
-          const to = typeof name === 'string' ? byName.get(name) : undefined
-          if (to === undefined) dangling(draft, 'A connection leads to a node that does not exist.')
-          else addEdge(draft, from, to, edgeKind(draft.graph.nodes[from], type, slot, slots.length), slot)
-        }
-      }
+  if (node.type === STICKY_NOTE) {
+    reader.graph.notes++
+    return
+  }
+  const name = textOf(node.name)
+  const label = cleanText(name, LABEL_LENGTH_MAX)
+  const known = reader.byName.has(name)
+  if (known) report(reader, 'duplicate_key', pointer, 'Another node has the same name; connections go to the first.')
+  const unnamed = label === '' || label === REDACTED
+  const key = uniqueKey(reader, unnamed ? `node-${reader.sources.length}` : label)
+  const index = addNode(reader, makeN8nNode(node, pointer, key, label))
+  reader.sources.push(node)
+  if (!known && name !== '') reader.byName.set(name, index)
+  for (const slot of Object.keys(fieldsOf(node.credentials))) {
+    const credential = fieldsOf(fieldsOf(node.credentials)[slot])
+    for (const field of Object.keys(credential)) {
+      if (field !== 'id' && field !== 'name' && typeof credential[field] !== 'boolean') drop(reader, under(under(`${pointer}/credentials`, slot), field))
     }
   }
 }
 
-function dangling (draft: Draft, message: string): void {
-  draft.graph.problems.push({ code: 'dangling_edge', pointer: '/connections', message })
+/** Names that expressions read become keys; a name no node has is not kept. */
+function resolveRefs (reader: Reader): void {
+  const { nodes } = reader.graph
+  for (const node of nodes) {
+    const found = node.refs.map((name) => reader.byName.get(name))
+    if (found.includes(undefined)) report(reader, 'missing_reference', node.pointer, 'An expression reads a node that does not exist.')
+    node.refs = [...new Set(found.flatMap((index) => index === undefined ? [] : nodes[index]?.key ?? []))]
+  }
 }
 
-function edgeKind (from: FlowNode | undefined, type: string, slot: number, slots: number): EdgeKind {
+function readConnections (reader: Reader, name: string, outputs: unknown, pointer: string): void {
+  const from = reader.byName.get(name)
+  if (!isFields(outputs)) {
+    report(reader, 'skipped_object', pointer, 'The connections of a node are not an object.')
+    return
+  }
+  const source = from === undefined ? undefined : reader.sources[from]
+  for (const type of Object.keys(outputs)) {
+    const slots = listOf(outputs[type])
+    slots.forEach((targets, slot) => {
+      const where = `${under(pointer, type)}/${slot}`
+      // An empty output is null or an empty list.
+      listOf(targets).forEach((target, i) => {
+        if (from === undefined || source === undefined) report(reader, 'dangling_edge', `${where}/${i}`, 'A connection starts at a node that does not exist.')
+        else readTarget(reader, target, `${where}/${i}`, { from, source, type, slot, last: slots.length - 1 })
+      })
+    })
+  }
+}
+
+function readTarget (reader: Reader, target: unknown, pointer: string, output: Output): void {
+  if (!isFields(target)) {
+    report(reader, 'skipped_object', pointer, 'A connection that is not an object was skipped.')
+    return
+  }
+  const to = reader.byName.get(textOf(target.node))
+  if (to === undefined) {
+    report(reader, 'dangling_edge', pointer, 'A connection leads to a node that does not exist.')
+    return
+  }
+  const toMerge = reader.graph.nodes[to]?.kind === 'merge' && Number(target.index) > 0
+  const kind = edgeKind(output, toMerge)
+  reader.graph.edges.push({ from: output.from, to, kind, slot: output.slot, gated: false })
+}
+
+function edgeKind ({ source, type, slot, last }: Output, toMerge: boolean): EdgeKind {
   if (type === 'ai_tool') return 'tool'
-  if (type !== 'main') return type === 'error' ? 'error' : 'ai'
-  const expected = from !== undefined && BRANCHING.has(from.app) ? 2 : 1
-  if (from?.onError === 'route' && slot === slots - 1 && slot >= expected) return 'error'
-  if (from?.app === 'splitInBatches') return slot === 1 ? 'loop' : 'flow'
-  return from !== undefined && BRANCHING.has(from.app) ? 'branch' : 'flow'
+  if (type.startsWith('ai_')) return 'ai'
+  const { outputs, branches, loop } = outputsOf(source)
+  if (type === 'error') return 'error'
+  // The error output comes after the node's own ones, so it is told from them by number even when those are not wired.
+  if (source.onError === 'continueErrorOutput' && slot === last && slot >= outputs) return 'error'
+  if (loop && slot === 1) return 'loop'
+  if (branches) return 'branch'
+  return toMerge ? 'merge' : 'flow'
 }
 
-// An error trigger makes the workflow the one that others call when they fail.
-function markErrorTests (draft: Draft): void {
-  const { graph } = draft
-  graph.settings.subWorkflow = graph.nodes.some((node) => /^executeWorkflowTrigger$/.test(node.app))
+function readSettings (graph: FactGraph, workflow: Fields): void {
+  const settings = fieldsOf(workflow.settings)
+  const published = typeof workflow.activeVersionId === 'string' && workflow.activeVersionId !== ''
+  const stated = typeof workflow.active === 'boolean' ? workflow.active : null
+  graph.settings.active = workflow.isArchived === true ? false : stated ?? (published ? true : null)
+  graph.settings.errorWorkflow = isFilled(settings.errorWorkflow)
+  graph.settings.subWorkflow = graph.nodes.some(({ type, disabled }) => type === 'n8n-nodes-base.executeWorkflowTrigger' && !disabled)
+  graph.settings.template = isFilled(textOf(fieldsOf(workflow.meta).templateId))
+}
+
+function dropData (reader: Reader, workflow: Fields, pointer: string): void {
+  const pinned = fieldsOf(workflow.pinData)
+  for (const name of Object.keys(pinned)) {
+    if (isFilled(pinned[name])) drop(reader, under(`${pointer}/pinData`, name))
+  }
+  if (isFilled(workflow.staticData)) drop(reader, `${pointer}/staticData`)
+  for (const field of DATA_FIELDS) {
+    if (isFilled(workflow[field])) drop(reader, `${pointer}/${field}`)
+  }
 }

@@ -1,90 +1,182 @@
 /**
- * What a string is, without keeping it: provider tokens, secret-named literals, plain-HTTP addresses, references to data. Every
- * pattern is linear: fixed prefixes and bounded repeats, so a string of a megabyte costs one pass.
+ * What a string is, without keeping it. Every pattern has a fixed prefix and bounded or disjoint repetitions, so that a
+ * megabyte built to provoke backtracking costs one pass.
  */
-import { isIP } from 'node:net'
+import type { LeafKind } from './types.ts'
 
-interface ProviderPattern { provider: string, pattern: RegExp }
+interface TokenPattern {
+  provider: string
+  /** Searched first: a substring search is far cheaper than a pattern, and most strings hold no hint at all. */
+  hint: string
+  pattern: RegExp
+  /** Encoded structures repeat characters by nature; the test for repetition would excuse them. */
+  structured?: boolean
+}
 
-/** Fixed prefix and length each. The name, never the match, goes into the graph. */
-const PROVIDER_PATTERNS: readonly ProviderPattern[] = [
-  { provider: 'anthropic', pattern: /\bsk-ant-[A-Za-z0-9_-]{24,200}/ },
-  { provider: 'openai', pattern: /\bsk-(?:proj-|svcacct-)?[A-Za-z0-9_-]{32,200}/ },
-  { provider: 'aws', pattern: /\b(?:AKIA|ASIA)[0-9A-Z]{16}\b/ },
-  { provider: 'google', pattern: /\bAIza[0-9A-Za-z_-]{35}/ },
-  { provider: 'slack', pattern: /\bxox[abprs]-[0-9A-Za-z-]{20,200}/ },
-  { provider: 'github', pattern: /\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{22,200})/ },
-  { provider: 'stripe', pattern: /\b(?:sk|rk)_(?:live|test)_[0-9A-Za-z]{16,200}/ },
-  { provider: 'sendgrid', pattern: /\bSG\.[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{32,64}/ },
-  { provider: 'telegram', pattern: /\b[0-9]{8,10}:AA[A-Za-z0-9_-]{33}/ },
-  { provider: 'notion', pattern: /\b(?:secret_[A-Za-z0-9]{43}|ntn_[A-Za-z0-9]{40,60})/ },
-  { provider: 'airtable', pattern: /\bpat[A-Za-z0-9]{14}\.[0-9a-f]{64}/ },
-  { provider: 'huggingface', pattern: /\bhf_[A-Za-z0-9]{34}/ },
-  { provider: 'groq', pattern: /\bgsk_[A-Za-z0-9]{48,60}/ },
-  { provider: 'apify', pattern: /\bapify_api_[A-Za-z0-9]{36}/ },
-  { provider: 'rapidapi', pattern: /\b[0-9a-f]{10}msh[0-9a-f]{15}p[0-9a-f]{6}jsn[0-9a-f]{12}/ },
-  { provider: 'flowbeacon', pattern: /\bfb_live_[0-9a-f]{48}/ },
-  { provider: 'jwt', pattern: /\beyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{20,1000}/ },
-  { provider: 'private-key', pattern: /-----BEGIN (?:[A-Z]{2,12} ){0,3}PRIVATE KEY-----/ }
+const TOKENS: readonly TokenPattern[] = [
+  { provider: 'anthropic', hint: 'sk-ant-', pattern: /(?<![A-Za-z0-9])sk-ant-[a-z0-9]{2,10}-[A-Za-z0-9_-]{80,200}/g },
+  { provider: 'openrouter', hint: 'sk-or-v1-', pattern: /(?<![A-Za-z0-9])sk-or-v1-[0-9a-f]{64}/g },
+  { provider: 'openai', hint: 'sk-', pattern: /(?<![A-Za-z0-9])sk-(?:(?:proj|svcacct|admin)-[A-Za-z0-9_-]{40,200}|[A-Za-z0-9]{48}(?![A-Za-z0-9]))/g },
+  { provider: 'aws', hint: 'IA', pattern: /(?<![A-Za-z0-9])(?:AKIA|ASIA)[0-9A-Z]{16}(?![0-9A-Za-z])/g },
+  { provider: 'google', hint: 'AIza', pattern: /(?<![A-Za-z0-9])AIza[0-9A-Za-z_-]{35}(?![0-9A-Za-z_-])/g },
+  { provider: 'slack', hint: 'xox', pattern: /(?<![A-Za-z0-9])xox[abeoprs]-[0-9A-Za-z-]{20,250}/g },
+  { provider: 'slack', hint: 'xapp-', pattern: /(?<![A-Za-z0-9])xapp-\d-[0-9A-Za-z-]{20,250}/g },
+  { provider: 'github', hint: 'gh', pattern: /(?<![A-Za-z0-9])gh[opsur]_[A-Za-z0-9]{36,251}/g },
+  { provider: 'github', hint: 'github_pat_', pattern: /(?<![A-Za-z0-9])github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}/g },
+  { provider: 'stripe', hint: 'k_', pattern: /(?<![A-Za-z0-9])[rs]k_(?:live|test)_[A-Za-z0-9]{24,247}/g },
+  { provider: 'sendgrid', hint: 'SG.', pattern: /(?<![A-Za-z0-9])SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])/g },
+  { provider: 'telegram', hint: ':AA', pattern: /(?<![A-Za-z0-9])(?:bot)?\d{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])/g },
+  { provider: 'notion', hint: 'ntn_', pattern: /(?<![A-Za-z0-9])ntn_[A-Za-z0-9]{43,50}/g },
+  { provider: 'notion', hint: 'secret_', pattern: /(?<![A-Za-z0-9])secret_[A-Za-z0-9]{43}(?![A-Za-z0-9])/g },
+  { provider: 'airtable', hint: 'pat', pattern: /(?<![A-Za-z0-9])pat[A-Za-z0-9]{14}\.[0-9a-f]{64}/g },
+  { provider: 'huggingface', hint: 'hf_', pattern: /(?<![A-Za-z0-9])hf_[A-Za-z0-9]{34}(?![A-Za-z0-9])/g },
+  { provider: 'groq', hint: 'gsk_', pattern: /(?<![A-Za-z0-9])gsk_[A-Za-z0-9]{52}(?![A-Za-z0-9])/g },
+  { provider: 'apify', hint: 'apify_api_', pattern: /(?<![A-Za-z0-9])apify_api_[A-Za-z0-9]{36}(?![A-Za-z0-9])/g },
+  { provider: 'rapidapi', hint: 'msh', pattern: /(?<![A-Za-z0-9])[0-9a-z]{10}msh[0-9a-f]{10,20}p1[0-9a-f]{4,8}jsn[0-9a-f]{10,14}(?![A-Za-z0-9])/g },
+  {
+    provider: 'jwt',
+    hint: 'eyJ',
+    structured: true,
+    // The look-behind starts a match only at the beginning of a run, and no segment holds a dot: each byte is read at most thrice.
+    pattern: /(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{16,}/g
+  },
+  {
+    provider: 'private-key',
+    hint: 'PRIVATE KEY',
+    structured: true,
+    pattern: /-----BEGIN (?:[A-Z]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----[\sA-Za-z0-9+/=\\,:.-]{64}/g
+  }
 ]
 
-const PLACEHOLDER = /your|xxx|example|placeholder|masked|redacted|changeme|insert|<[^<>]{1,80}>|\.\.\.|\u2026|\*\*\*/i
-const REPEATED = /(.)\1{7}/
-const SECRET_FIELD = /^(?:x[-_ ]?)?(?:.{0,40}[-_ .])?(?:api[-_ ]?key|apikey|access[-_ ]?token|auth[-_ ]?token|bearer[-_ ]?token|token|secret|client[-_ ]?secret|signing[-_ ]?secret|secret[-_ ]?key|password|passwd|passphrase|authorization)$/i
-const CAMEL = /([a-z0-9])([A-Z])/g
-const CHAIN_ADDRESS = /^0x[0-9a-fA-F]{40}$/
-const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i
-const URL_LIKE = /^[a-z][a-z0-9+.-]{1,20}:\/\//i
-const SECRET_CHARS_MIN = 12
-const SECRET_CHARS_MAX = 4096
-const ENTROPY_MIN = 3
-const URL_FIELD = /(?:^|[-_ ])(?:url|uri|endpoint|webhook|host|base[-_ ]?url|server|address)s?$/i
+/** In three casings rather than case-insensitively: a random token must not be excused by chance. */
+const PLACEHOLDER_WORDS = ['your', 'example', 'placeholder', 'masked', 'fake', 'dummy', 'sample', 'changeme', 'redacted', 'insert']
+  .flatMap((word) => [word, word.toUpperCase(), word.charAt(0).toUpperCase() + word.slice(1)])
+  .concat('xxxxx', 'XXXXX', '1234567890', '0123456789', 'abcdefgh', 'ABCDEFGH', '…', '...', '<', '>', '***')
+const REPEATED = /(.)\1{5,}/s
+const WORD_CHARACTER = /[\w.…<>*-]/
+const WORD_REACH = 64
+const TOKEN_ENTROPY_MIN = 2.5
 
-/** The provider whose token a string holds, or null. A placeholder is none. */
-export function providerTokenIn (text: string): string | null {
-  for (const { provider, pattern } of PROVIDER_PATTERNS) {
-    const match = pattern.exec(text)?.[0]
-    if (match !== undefined && !PLACEHOLDER.test(match) && !REPEATED.test(match)) return provider
+/** The provider whose token the text holds, or null. Placeholders, and names used inside an expression reference, do not count. */
+export function providerOf (text: string, kind: LeafKind): string | null {
+  for (const { provider, hint, pattern, structured = false } of TOKENS) {
+    if (!text.includes(hint)) continue
+    for (const match of text.matchAll(pattern)) {
+      if (kind !== 'literal' && isReferenceAt(text, match.index)) continue
+      if (!isPlaceholder(enclosingWord(text, match.index, match[0].length), structured)) return provider
+    }
   }
   return null
 }
 
-/** A literal that looks like a secret in a field that is named like one; a name or an entropy alone is not enough. */
-export function isSecretLiteral (field: string, text: string): boolean {
-  const name = field.replace(CAMEL, '$1 $2')
-  if (!SECRET_FIELD.test(name)) return false
-  const value = text.replace(/^(?:Bearer|Basic|Token|ApiKey)\s+/i, '').trim()
-  if (value.length < SECRET_CHARS_MIN || value.length > SECRET_CHARS_MAX || /\s/.test(value)) return false
-  if (PLACEHOLDER.test(value) || REPEATED.test(value) || CHAIN_ADDRESS.test(value) || URL_LIKE.test(value)) return false
-  if (UUID.test(value)) return true
-  return /[0-9]/.test(value) && /[A-Za-z]/.test(value) && entropyOf(value) > ENTROPY_MIN
+/** Stricter than `providerOf`: for labels and names, where even a doubtful token must not be kept. */
+export function looksLikeToken (text: string): boolean {
+  return TOKENS.some(({ hint, pattern }) => text.includes(hint) && text.search(pattern) >= 0)
 }
 
-/** A URL field that sends to a public host in clear. */
-export function isPlainHttpPublic (field: string, text: string): boolean {
-  if (!URL_FIELD.test(field.replace(CAMEL, '$1 $2'))) return false
-  const host = /^http:\/\/(?:[^/?#@]{0,200}@)?(\[[0-9a-f:.]{2,45}\]|[^/?#:{}\s]{1,253})/i.exec(text.trim())?.[1]
-  return host !== undefined && isPublicHost(host.toLowerCase())
+function isReferenceAt (text: string, index: number): boolean {
+  return /(?:\.|`|\[['"]?|\$\(['"])$/.test(text.slice(Math.max(0, index - 4), index))
 }
 
-function isPublicHost (host: string): boolean {
-  if (host.startsWith('[')) return !/^\[(?:::1|f[cd]|fe[89ab]|::)/.test(host)
-  if (isIP(host) === 4) return !/^(?:0\.|10\.|127\.|169\.254\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.)/.test(host)
-  return host.includes('.') && !/\.(?:local|localhost|internal|lan|home|test)$/.test(host)
+/** The token with what is written onto it: `YOUR_…_HERE` may stand around the part that matched. */
+function enclosingWord (text: string, index: number, length: number): string {
+  let from = index
+  let to = index + length
+  const least = Math.max(0, index - WORD_REACH)
+  const most = Math.min(text.length, to + WORD_REACH)
+  while (from > least && WORD_CHARACTER.test(text.charAt(from - 1))) from--
+  while (to < most && WORD_CHARACTER.test(text.charAt(to))) to++
+  return text.slice(from, to)
 }
 
-/** Text for people, safe to keep: short, printable, and never one that holds a token. */
-export function safeLabel (text: string, charsMax: number): string {
-  // eslint-disable-next-line no-control-regex -- control characters are what is taken out
-  const printable = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, ' ').toWellFormed().trim()
-  return providerTokenIn(text) === null ? Array.from(printable.slice(0, charsMax * 2)).slice(0, charsMax).join('') : '(redacted)'
+export function isPlaceholder (text: string, structured = false): boolean {
+  if (PLACEHOLDER_WORDS.some((word) => text.includes(word) && !(structured && word === '...'))) return true
+  return entropyOf(text) < TOKEN_ENTROPY_MIN || (!structured && REPEATED.test(text))
 }
 
-/** Shannon entropy in bits a character (C. E. Shannon, 1948). */
-function entropyOf (text: string): number {
-  const counts = new Map<string, number>()
-  for (const char of text) counts.set(char, (counts.get(char) ?? 0) + 1)
+/** Shannon entropy in bits per character. */
+export function entropyOf (text: string): number {
+  const counts = new Map<number, number>()
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    counts.set(unit, (counts.get(unit) ?? 0) + 1)
+  }
   let bits = 0
-  for (const count of counts.values()) bits -= count / text.length * Math.log2(count / text.length)
+  for (const count of counts.values()) bits -= (count / text.length) * Math.log2(count / text.length)
   return bits
+}
+
+const SECRET_FIELD = /apikey|secret|passw(?:or)?d|passphrase|privatekey|signingkey|subscriptionkey|accesskey|authkey|authpass|(?:^|[a-z])authorization$|token$/
+const HARMLESS_FIELD = /(?:(?:^from|^to|mint|base|quote|page|next|continuation|cursor|sync|delta|max|min|count)token|(?:name|id|arn|path|ref|url|uri|type|field|label|hint|policy|length|location|header))$/
+
+/** Whether a field of this name is meant for a secret. `account` is a connection, `pageToken` a cursor: neither counts. */
+export function isSecretField (field: string): boolean {
+  const plain = field.slice(0, 100).toLowerCase().replaceAll(/[^a-z0-9]/g, '')
+  return SECRET_FIELD.test(plain) && (!HARMLESS_FIELD.test(plain) || plain === 'accesskeyid')
+}
+
+const SECRET_LENGTH_MIN = 12
+const SECRET_LENGTH_MAX = 4096
+const SECRET_ENTROPY_MIN = 3
+/** Well-known token contracts: public addresses that stand in fields called `token`. */
+const PUBLIC_ADDRESSES: ReadonlySet<string> = new Set([
+  'EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGkZwyTDt1v', 'Es9vMFrzaCERmJfrF4H2FYD4KCoNkY11McCe8BenwNYB',
+  'So11111111111111111111111111111111111111112'
+])
+
+/** Whether a literal in a secret-named field looks random enough to be the secret itself. */
+export function isSecretValue (literal: string): boolean {
+  const value = literal.slice(0, SECRET_LENGTH_MAX + 32).trim().replace(/^(?:bearer|basic|token|apikey|key) +/i, '')
+  if (value.length < SECRET_LENGTH_MIN || value.length > SECRET_LENGTH_MAX || /\s/.test(value)) return false
+  if (/^[a-z][a-z0-9+.-]{0,20}:\/\//i.test(value) || /^0x[0-9a-f]{40}$/i.test(value) || PUBLIC_ADDRESSES.has(value)) return false
+  // Letters with separators are words: `header-auth-name`, `predefinedCredentialType`.
+  if (/^[A-Za-z]+(?:[-_.][A-Za-z]+)*$/.test(value)) return false
+  return entropyOf(value) > SECRET_ENTROPY_MIN && !isPlaceholder(value)
+}
+
+export function isUrlField (field: string): boolean {
+  return /(?:url|uri|endpoint)$/i.test(field.slice(-32))
+}
+
+/** True for a literal `http://` address whose host is fixed and on the public network. */
+export function isPlainHttpPublic (text: string): boolean {
+  const host = hostOf(text)
+  return host !== null && /^=?\s*http:\/\//i.test(text.slice(0, 32)) && !isInternalHost(host)
+}
+
+/** Lower-case host of a literal address; null when there is none or an expression decides it. */
+export function hostOf (text: string): string | null {
+  const match = /^=?\s{0,8}https?:\/\/([^/?#\s\\]{1,300})/i.exec(text.slice(0, 400))
+  const authority = match?.[1]
+  if (authority === undefined || authority.includes('{{')) return null
+  const host = authority.slice(authority.lastIndexOf('@') + 1).toLowerCase()
+  return host.startsWith('[') ? host.slice(0, host.indexOf(']') + 1) : host.replace(/:\d*$/, '').replace(/\.$/, '')
+}
+
+const INTERNAL_IPV4 = /^(?:0|10|127)\.|^169\.254\.|^192\.168\.|^172\.(?:1[6-9]|2\d|3[01])\.|^100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])\./
+const INTERNAL_NAME = /\.(?:local|internal|localhost|lan|intranet|corp|home|arpa|svc|test|invalid)$/
+const INTERNAL_IPV6 = /^\[(?:::1?\]|f[cd]|fe[89ab]|::ffff:(?:10|127|192\.168)\.)/
+
+function isInternalHost (host: string): boolean {
+  if (host.startsWith('[')) return INTERNAL_IPV6.test(host)
+  if (!host.includes('.')) return true
+  return /^[\d.]+$/.test(host) ? INTERNAL_IPV4.test(host) : INTERNAL_NAME.test(host)
+}
+
+const AUTH_WORD = /authorization|signature|hmac|secret|api[-_ ]?key|(?<!page_?)token(?!s|i[sz])|headers?\b/i
+const ORDINARY_HEADER = /content-type|content-length|user-agent|accept|host\b|referer|origin/i
+
+/** Whether one side of a comparison is a header, token, secret or signature. */
+export function isAuthComparison (text: string): boolean {
+  const head = text.slice(0, 2000)
+  return AUTH_WORD.test(head) && !(ORDINARY_HEADER.test(head) && !/authorization|signature|hmac|secret|token/i.test(head))
+}
+
+/** Whether the text reads the error of an earlier step; `console.error(` writes one. */
+export function readsError (text: string): boolean {
+  return /(?:(?<!console)\.|\[["'`])error(?:Message)?\b(?! {0,8}\()/.test(text)
+}
+
+export function isSqlField (field: string): boolean {
+  return /^(?:query|sql|sqlquery|rawquery|statement|querytext)$/i.test(field)
 }

@@ -1,84 +1,166 @@
-/** Platform knowledge that is not in the files: verbs, apps, hosts, defaults. Data, versioned apart from the code that reads it. */
+/**
+ * What the platforms' modules do, as data. A finding depends on these tables as much as on the rule, so they carry a version.
+ * Names without package or app prefix; n8n's `…Tool` twins share the row of the node they wrap.
+ */
 import type { Effect, NodeKind } from './types.ts'
 
-export const TABLES_VERSION = '2026.11.0'
+/** Raised whenever a row changes what a graph says. */
+export const TABLES_VERSION = '2026-11-1'
 
-const VERBS: ReadonlyArray<readonly [RegExp, readonly Effect[]]> = [
-  [/^(?:delete|remove|purge|truncate|drop|destroy|archive|clear|deactivate|objectsdelete)/i, ['DELETE']],
-  [/^(?:create|add|insert|update|upsert|append|upload|post|send|reply|publish|move|copy|set|write|edit|patch|execute|issue|charge|refund|transfer|invite|assign|import|sync|share|makeanapicall|makeapicall)/i, ['WRITE']],
-  [/^(?:get|list|search|find|read|download|lookup|fetch|retrieve|query|filterrows|count|analyze|extract|parse)/i, ['READ']]
-]
+export type Verb = 'read' | 'write' | 'delete' | 'trigger'
 
-const APPS: ReadonlyArray<readonly [RegExp, readonly Effect[]]> = [
-  [/^(?:openai|openaichatgpt|openai-gpt-3|anthropic|anthropic-claude|gemini|gemini-ai|mistral|groq|perplexity|deepseek|cohere|openrouter|lmchat|googlegemini)/i, ['AI']],
-  [/^(?:slack|gmail|email|emailsend|telegram|twilio|whatsapp|discord|microsoftteams|microsoft-email|microsoftoutlook|mattermost|sendgrid|mailgun)/i, ['MESSAGE']],
-  [/^(?:stripe|paypal|quickbooks|xero|square|adyen|wise)/i, ['MONEY']],
-  [/^(?:okta|auth0|azure-ad|entra|googleworkspaceadmin|gsuiteadmin|google-workspace-admin|microsoftentra)/i, ['IDENTITY']],
-  [/^(?:postgres|postgresql|mysql|microsoftsql|mssql|snowflake|cratedb|questdb|timescaledb|googlebigquery|bigquery)/i, ['SQL']],
-  [/^(?:google-?sheets|microsoftexcel|microsoft-excel|airtable|smartsheet|baserow)/i, ['SHEET']],
-  [/^(?:executecommand|ssh)/i, ['SHELL']],
-  [/^(?:readwritefile|readbinaryfiles?|writebinaryfile|localfiletrigger)/i, ['FILES']]
-]
+function words (text: string): string[] {
+  return text.split(' ')
+}
 
-const HOSTS: ReadonlyArray<readonly [RegExp, Effect]> = [
-  [/^https?:\/\/(?:api\.openai\.com|api\.anthropic\.com|openrouter\.ai|generativelanguage\.googleapis\.com|api\.groq\.com|api\.mistral\.ai)/i, 'AI'],
-  [/^https?:\/\/(?:slack\.com\/api|api\.telegram\.org|api\.twilio\.com|discord\.com\/api)/i, 'MESSAGE'],
-  [/^https?:\/\/(?:api\.stripe\.com|api\.paypal\.com)/i, 'MONEY']
-]
+function rows<Value> (...groups: [names: string, value: Value][]): ReadonlyMap<string, Value> {
+  return new Map(groups.flatMap(([names, value]) => words(names).map((name) => [name, value] as const)))
+}
 
-/** n8n leaves defaults out: what a node does when the file names no operation. */
-const N8N_DEFAULT_OPERATION: ReadonlyMap<string, string> = new Map([
-  ...['gmail', 'microsoftOutlook', 'emailSend', 'twilio', 'telegram', 'whatsApp', 'rabbitmq'].map((type) => [type, 'send'] as const),
-  ['slack', 'post'], ['discord', 'create'], ['hubspot', 'upsert'], ['googleDrive', 'upload'], ['googleBigQuery', 'executeQuery'], ['ssh', 'execute'],
-  ...['postgres', 'mySql', 'microsoftSql', 'snowflake', 'dataTable'].map((type) => [type, 'insert'] as const),
-  ...['notion', 'supabase', 'salesforce', 'pipedrive', 'shopify', 'wooCommerce', 'wordpress', 'github', 'gitlab', 'jira', 'asana', 'clickUp', 'trello',
-    'linear', 'zendesk', 'googleCalendar', 'googleDocs', 'xero', 'linkedIn', 'twitter', 'mailchimp'].map((type) => [type, 'create'] as const),
-  ...['googleSheets', 'airtable', 'nocoDb', 'stripe', 'quickbooks', 'elasticsearch', 'bitwarden', 'microsoftExcel', 'baserow', 'okta', 'youTube',
-    'awsS3', 'ftp', 'mongoDb', 'redis', 'readWriteFile', 'git'].map((type) => [type, 'get'] as const)
-])
+const VERBS = rows<Verb>(
+  ['get list search find read download lookup fetch retrieve query filter count analyze extract parse info log', 'read'],
+  ['trigger watch new', 'trigger'],
+  ['create add insert update upsert append upload post send reply publish move copy set write edit patch execute issue charge ' +
+    'refund transfer invite assign import sync share push put submit start run enable disable', 'write'],
+  ['delete remove purge truncate drop destroy archive clear deactivate', 'delete']
+)
 
-const N8N_KINDS: ReadonlyMap<string, NodeKind> = new Map<string, NodeKind>([
-  ['if', 'branch'], ['switch', 'branch'], ['filter', 'branch'], ['textClassifier', 'branch'], ['merge', 'merge'], ['splitInBatches', 'iterator'],
-  ['splitOut', 'iterator'], ['aggregate', 'aggregator'], ['code', 'code'], ['function', 'code'], ['functionItem', 'code'], ['set', 'transform'],
-  ['httpRequest', 'http'], ['httpRequestTool', 'http'], ['toolHttpRequest', 'http'], ['executeWorkflow', 'sub'], ['toolWorkflow', 'sub'],
-  ['respondToWebhook', 'response'], ['wait', 'wait'], ['agent', 'agent'], ['agentTool', 'agent'], ['noOp', 'transform'], ['stopAndError', 'directive']
-])
-
-/** Effects of an app's operation, from its verb and its app. */
-export function effectsOf (app: string, op: string): Effect[] {
-  const effects = new Set<Effect>()
-  const verb = op.replace(/^Action/, '')
-  const byVerb = VERBS.find(([pattern]) => pattern.test(verb))?.[1] ?? []
-  for (const effect of byVerb) effects.add(effect)
-  const acts = effects.has('WRITE') || effects.has('DELETE')
-  for (const effect of APPS.find(([pattern]) => pattern.test(app))?.[1] ?? []) {
-    // Reading mail sends none, and reading an invoice moves no money.
-    if (acts || !['MESSAGE', 'MONEY', 'IDENTITY'].includes(effect)) effects.add(effect)
+/** The verb of an operation name such as `ActionCreateRecord`, `getAll` or `objectsDelete`; null when it tells nothing. */
+export function verbOf (operation: string): { verb: Verb, word: string } | null {
+  const plain = operation.slice(0, 80).replace(/^Action(?=[A-Z])/, '')
+  if (/^on[A-Z]/.test(plain)) return { verb: 'trigger', word: 'on' }
+  if (/^make(?:An)?ApiCall/i.test(plain)) return { verb: 'write', word: 'makeApiCall' }
+  for (const part of plain.match(/[A-Z]?[a-z]+|[A-Z]+(?![a-z])/g) ?? []) {
+    const word = part.toLowerCase()
+    const verb = VERBS.get(word) ?? VERBS.get(word.replace(/(?:es|s)$/, ''))
+    if (verb !== undefined) return { verb, word }
   }
-  if (effects.size > 0) effects.add('EGRESS')
-  return [...effects]
+  return null
 }
 
-/** Effects of a raw HTTP call: its method decides what it does, its host what it is. */
-export function httpEffects (method: string, url: string): Effect[] {
-  const effects = new Set<Effect>(['EGRESS'])
-  if (/^(?:POST|PUT|PATCH)$/i.test(method)) effects.add('WRITE')
-  else effects.add(/^DELETE$/i.test(method) ? 'DELETE' : 'READ')
-  const byHost = HOSTS.find(([pattern]) => pattern.test(url))?.[1]
-  if (byHost === 'AI') return ['EGRESS', 'AI']
-  if (byHost !== undefined && effects.has('WRITE')) effects.add(byHost)
-  return [...effects]
+/** What an app is about, whatever the platform calls it. `on`: the effect belongs to changes only, or to every use. */
+export interface AppRow { effect: Effect, on: 'write' | 'any' }
+
+const APPS = rows<AppRow>(
+  ['slack telegram discord gmail google-email email emailsend microsoftoutlook microsoft-email microsoft365-email twilio whatsapp ' +
+    'whatsapp-business-cloud mailgun sendgrid mattermost microsoftteams microsoft-teams rocketchat matrix line vonage ' +
+    'messagebird sendinblue brevo mailchimp mailjet pushover pushbullet awsses signal rabbitmq', { effect: 'MESSAGE', on: 'write' }],
+  ['stripe paypal wise chargebee paddle quickbooks quickbooks-online xero square mollie razorpay braintree', { effect: 'MONEY', on: 'write' }],
+  ['okta auth0 microsoftentra azure-ad gsuiteadmin google-admin awscognito awsiam ldap bitwarden onelogin jumpcloud',
+    { effect: 'IDENTITY', on: 'write' }],
+  ['googlesheets google-sheets microsoftexcel microsoft-excel airtable baserow nocodb smartsheet', { effect: 'SHEET', on: 'any' }],
+  ['twitter linkedin facebookgraphapi facebook-pages instagram-business wordpress youtube medium reddit postiz', { effect: 'PUBLISH', on: 'write' }],
+  ['readwritefile readbinaryfile readbinaryfiles writebinaryfile ftp sftp', { effect: 'FILES', on: 'any' }],
+  ['executecommand ssh', { effect: 'SHELL', on: 'any' }],
+  ['code function functionitem toolcode pythoncode custom-js python javascript 0codekit', { effect: 'CODE', on: 'any' }],
+  ['openai-gpt-3 openai anthropic-claude anthropic google-gemini gemini-ai googlegemini google-vertex-ai mistral-ai mistralai perplexity ' +
+    'perplexity-ai groq deepseek-ai cohere huggingface hugging-face openrouter ai-provider ai-tools ai-agent ai-local-agent elevenlabs ' +
+    'make-ai-extractors stability-ai replicate', { effect: 'AI', on: 'any' }],
+  ['ollama', { effect: 'AILOCAL', on: 'any' }]
+)
+
+export function appRow (app: string): AppRow | undefined {
+  return APPS.get(app.toLowerCase())
 }
 
-export function n8nDefaultOperation (type: string): string {
-  return N8N_DEFAULT_OPERATION.get(type) ?? ''
+const SQL_APPS: ReadonlySet<string> = new Set(words('postgres mysql microsoftsql mssql snowflake googlebigquery google-bigquery ' +
+  'google-big-query bigquery cratedb questdb timescaledb oracle oracledb redshift mariadb databricks'))
+
+export function isSqlApp (app: string): boolean {
+  return SQL_APPS.has(app.toLowerCase())
 }
 
-export function n8nKind (type: string): NodeKind | undefined {
-  return N8N_KINDS.get(type)
+const HOSTS: readonly { suffix: string, effect: Effect }[] = [
+  ...words('api.openai.com api.anthropic.com openrouter.ai generativelanguage.googleapis.com api.mistral.ai api.groq.com api.cohere.ai ' +
+    'api.cohere.com api.perplexity.ai api.deepseek.com api-inference.huggingface.co router.huggingface.co openai.azure.com api.x.ai ' +
+    'api.replicate.com api.elevenlabs.io api.together.xyz').map((suffix) => ({ suffix, effect: 'AI' as const })),
+  ...words('slack.com api.telegram.org discord.com discordapp.com graph.facebook.com api.twilio.com api.sendgrid.com api.mailgun.net ' +
+    'api.postmarkapp.com api.resend.com api.brevo.com').map((suffix) => ({ suffix, effect: 'MESSAGE' as const })),
+  ...words('api.stripe.com api.paypal.com api-m.paypal.com api.wise.com api.mollie.com api.razorpay.com connect.squareup.com')
+    .map((suffix) => ({ suffix, effect: 'MONEY' as const }))
+]
+
+/** What a raw HTTP call to this host does beyond reading and writing. */
+export function hostEffect (host: string): Effect | undefined {
+  return HOSTS.find(({ suffix }) => host === suffix || host.endsWith(`.${suffix}`))?.effect
 }
 
-/** Whether a Make operation starts a run. */
-export function isMakeTrigger (app: string, op: string): boolean {
-  return app === 'gateway' ? /^Custom(?:WebHook|MailHook)$/i.test(op) : /^(?:[Tt]rigger|[Ww]atch|[Nn]ew[A-Z]|on[A-Z])/.test(op)
+/** n8n leaves defaults out of the file: what a node does when `operation` is absent. */
+const N8N_DEFAULT_OPERATIONS = rows<string>(
+  ['gmail microsoftOutlook emailSend twilio', 'send'],
+  ['slack', 'post'],
+  ['telegram rabbitmq', 'sendMessage'],
+  ['whatsApp', 'sendTemplate'],
+  ['notion supabase salesforce pipedrive shopify wooCommerce wordpress github gitlab jira asana clickUp trello linear zendesk ' +
+    'googleCalendar googleDocs xero linkedIn twitter mailchimp discord', 'create'],
+  ['hubspot', 'upsert'],
+  ['postgres mySql microsoftSql snowflake dataTable crateDb questDb timescaleDb', 'insert'],
+  ['googleDrive', 'upload'],
+  ['googleBigQuery', 'executeQuery'],
+  ['ssh executeCommand', 'execute'],
+  ['googleSheets readWriteFile readBinaryFile readBinaryFiles rssFeedRead', 'read'],
+  ['writeBinaryFile', 'write'],
+  ['airtable nocoDb stripe quickbooks elasticsearch bitwarden', 'get'],
+  ['microsoftExcel baserow okta youTube', 'getAll'],
+  ['awsS3 ftp', 'download'],
+  ['mongoDb', 'find'],
+  ['redis', 'info'],
+  ['git', 'log']
+)
+
+export function n8nDefaultOperation (name: string): string | undefined {
+  return N8N_DEFAULT_OPERATIONS.get(name)
+}
+
+/** n8n nodes whose name decides their kind. */
+const N8N_KINDS = rows<NodeKind>(
+  ['webhook cron interval emailReadImap start', 'trigger'],
+  ['httpRequest toolHttpRequest graphql', 'http'],
+  ['code function functionItem toolCode', 'code'],
+  ['if filter', 'branch'],
+  ['switch textClassifier sentimentAnalysis', 'router'],
+  ['merge', 'merge'],
+  ['splitInBatches splitOut', 'iterator'],
+  ['aggregate summarize', 'aggregator'],
+  ['set noOp dateTime html htmlExtract markdown xml sort limit removeDuplicates crypto convertToFile extractFromFile itemLists ' +
+    'moveBinaryData renameKeys compareDatasets editImage compression executionData spreadsheetFile readPDF iCal formatter jwt totp ' +
+    'debugHelper aiTransform', 'transform'],
+  ['redis dataTable', 'store'],
+  ['executeWorkflow toolWorkflow', 'sub'],
+  ['respondToWebhook', 'response'],
+  ['stopAndError', 'directive'],
+  ['wait form', 'wait'],
+  ['agent agentTool openAiAssistant', 'agent']
+)
+
+export function n8nKind (name: string): NodeKind | undefined {
+  return N8N_KINDS.get(name)
+}
+
+/** Triggers that are not an event from outside. */
+export const N8N_INNER_TRIGGERS: ReadonlySet<string> = new Set(words('manualTrigger scheduleTrigger cron interval start ' +
+  'executeWorkflowTrigger errorTrigger manualChatTrigger evaluationTrigger workflowTrigger n8nTrigger'))
+
+/** Make modules whose full name, or whose app, decides their kind. */
+const MAKE_KINDS = rows<NodeKind>(
+  ['builtin:BasicRouter', 'router'],
+  ['builtin:BasicIfElse', 'branch'],
+  ['builtin:BasicMerge', 'merge'],
+  ['builtin:BasicFeeder builtin:BasicIterator builtin:BasicRepeater util:Repeater', 'iterator'],
+  ['builtin:BasicAggregator archive:PackAggregator', 'aggregator'],
+  ['builtin:Break builtin:Ignore builtin:Resume builtin:Commit builtin:Rollback', 'directive'],
+  ['util:FunctionSleep util:Sleep', 'wait'],
+  ['gateway:CustomWebHook gateway:CustomMailHook scenario-service:StartSubscenario util:BasicTrigger', 'trigger'],
+  ['gateway:WebhookRespond scenario-service:ReturnData', 'response'],
+  ['ai-local-agent:RunLocalAIAgent', 'agent'],
+  ['http', 'http'],
+  ['custom-js code python javascript 0codekit', 'code'],
+  ['util json xml csv regexp handlebars markdown text-parser math image archive placeholder encryptor html-to-text', 'transform'],
+  ['datastore data-store', 'store'],
+  ['scenario-service', 'sub'],
+  ['ai-agent ai-local-agent', 'agent']
+)
+
+export function makeKind (type: string, app: string): NodeKind | undefined {
+  return MAKE_KINDS.get(type) ?? MAKE_KINDS.get(app)
 }

@@ -27,10 +27,12 @@ export function compileAllowlist (ranges: readonly string[]): (ip: string) => bo
   return (ip) => isIP(ip) !== 0 && list.check(ip, isIPv4(ip) ? 'ipv4' : 'ipv6')
 }
 
-/** The address as it is compared and stored: an IPv4-mapped IPv6 address is IPv4. Null when it is no address. */
+/**
+ * The address as it is compared and stored: an IPv4-mapped IPv6 address is IPv4, and a zone (RFC 4007), which means something on
+ * one host only and which no store takes, is cut off. Null when it is no address.
+ */
 export function normaliseAddress (ip: string): string | null {
-  const mapped = MAPPED.exec(ip)?.[1]
-  const address = mapped ?? ip
-  // A zone (RFC 4007) means something on this host only, and no store takes it for an address.
-  return isIP(address) === 0 || address.includes('%') ? null : address
+  if (isIP(ip) === 0) return null
+  const [address = ip] = ip.split('%')
+  return MAPPED.exec(address)?.[1] ?? address
 }

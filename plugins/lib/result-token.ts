@@ -30,8 +30,8 @@ export function verifyResultToken (token: string, secret: Buffer, nowSeconds: nu
   const given = Buffer.from(mac)
   if (given.length !== expected.length || !timingSafeEqual(given, expected)) return null
   const claims = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8')) as Record<string, unknown>
-  const { iss, aud, sub, org, jti, exp } = claims
-  if (iss !== ISSUER || aud !== AUDIENCE || typeof exp !== 'number' || exp <= nowSeconds) return null
+  const { iss, aud, sub, org, jti, iat, exp } = claims
+  if (iss !== ISSUER || aud !== AUDIENCE || typeof iat !== 'number' || exp !== iat + TOKEN_TTL_SECONDS || exp <= nowSeconds) return null
   return typeof sub === 'string' && typeof org === 'string' && typeof jti === 'string' ? { evaluationId: sub, orgId: org, jti } : null
 }
 

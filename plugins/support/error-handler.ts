@@ -28,7 +28,11 @@ const errorHandler: FastifyPluginAsync = async (app: FastifyInstance) => {
     if (refusal.statusCode >= 500 && refusal.code !== 'api_disabled') logPrivately(request, refusal)
     const undo = request.onUnsent
     request.onUnsent = null
-    await undo?.()
+    try {
+      await undo?.()
+    } catch (cause) {
+      logPrivately(request, new ApiError('internal_error', { cause, reason: 'undo' }))
+    }
     for (const [name, value] of Object.entries(refusal.headers)) reply.header(name, value)
     reply.code(refusal.statusCode)
     return {

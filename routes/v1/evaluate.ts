@@ -63,6 +63,8 @@ function refuseAmbiguous (body: EvaluateBody): void {
   if ((body.scenario_ids === undefined) === (body.blueprints === undefined)) problems.push({ path: '', reason: 'must have exactly one of scenario_ids and blueprints' })
   if (body.scenario_ids !== undefined && body.org_id === undefined) problems.push({ path: '/org_id', reason: 'is required with scenario_ids' })
   const ids = body.blueprints?.map((inline) => inline.id) ?? []
+  // Under a stored scenario's id its result would be read as that scenario's.
+  for (const [position, id] of ids.entries()) if (isRecordId(id, 'scn')) problems.push({ path: `/blueprints/${position}/id`, reason: 'must not be the id of a scenario' })
   if (new Set(ids).size < ids.length) problems.push({ path: '/blueprints', reason: 'must not repeat an id' })
   if (problems.length > 0) throw new ApiError('malformed_request', { detail: problems })
 }

@@ -4,6 +4,7 @@ import { findEvaluation, findItems } from '../../db/queries/evaluations.ts'
 import { ApiError } from '../../errors.ts'
 import { summaryOnWire } from '../../evaluation/results.ts'
 import { getPrincipal } from '../../plugins/context.ts'
+import { isRecordId } from '../../plugins/lib/record-id.ts'
 import { success } from '../../schemas/envelope.ts'
 import { EvaluationProgress } from '../../schemas/evaluation.ts'
 import { fromStore, isUnchanged, notModified, type RouteDeps } from './deps.ts'
@@ -15,6 +16,8 @@ export default async function evaluations (app: FastifyInstance, deps: RouteDeps
   }, async (request, reply) => {
     const { orgId } = getPrincipal(request)
     const id = request.params.evaluation_id
+    // Any other text names nothing, and one with a NUL would be an error of the database.
+    if (!isRecordId(id, 'req')) throw new ApiError('not_found')
     const data = await fromStore(() => deps.database.asOrganization(orgId, async (tx) => {
       const evaluation = await findEvaluation(tx, orgId, id)
       if (evaluation === null) throw new ApiError('not_found')

@@ -5,6 +5,7 @@
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { deleteRedemption, findEvaluation, findItems, insertRedemption, type ItemRow } from '../../db/queries/evaluations.ts'
+import { safeDatabaseError } from '../../db/client.ts'
 import { ApiError } from '../../errors.ts'
 import { judgementOnWire } from '../../evaluation/results.ts'
 import { verifyResultToken, type ResultTokenClaims } from '../../plugins/lib/result-token.ts'
@@ -47,8 +48,8 @@ async function redeem (request: FastifyRequest, claims: ResultTokenClaims, deps:
   const watermark = request.watermark ?? ''
   // From here on a failure gives the use back, also the one between the two stores.
   request.onUnsent = async () => {
-    await deps.database.asOrganization(orgId, (tx) => deleteRedemption(tx, orgId, { jti, watermark }))
-    await deps.singleUse.giveBack(jti)
+    await attempt(request, () => deps.database.asOrganization(orgId, (tx) => deleteRedemption(tx, orgId, { jti, watermark })))
+    await attempt(request, () => deps.singleUse.giveBack(jti))
   }
   const isFirst = await fromStore(() => deps.database.asOrganization(orgId, (tx) => insertRedemption(tx, orgId, { jti, evaluationId, watermark })))
   if (!isFirst) {
@@ -56,6 +57,15 @@ async function redeem (request: FastifyRequest, claims: ResultTokenClaims, deps:
     throw new ApiError('result_token_used')
   }
   request.redeemedJti = jti
+}
+
+// An undo that fails must neither keep the next one from running nor replace the refusal: it would reach the caller unfiltered.
+async function attempt (request: FastifyRequest, undo: () => Promise<unknown>): Promise<void> {
+  try {
+    await undo()
+  } catch (err) {
+    request.log.error(safeDatabaseError(err), 'a use of a result token could not be given back')
+  }
 }
 
 function fullResult (item: ItemRow, watermark: string, secret: Buffer): object {

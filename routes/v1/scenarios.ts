@@ -4,7 +4,7 @@ import { findScenarios, latestResult, listScenarios } from '../../db/queries/sce
 import { ApiError } from '../../errors.ts'
 import { judgementOnWire } from '../../evaluation/results.ts'
 import { getPrincipal } from '../../plugins/context.ts'
-import { belongsTo } from '../../plugins/lib/record-id.ts'
+import { belongsTo, isRecordId } from '../../plugins/lib/record-id.ts'
 import { success } from '../../schemas/envelope.ts'
 import { ScenarioList, ScenarioListQuery, ScenarioResults } from '../../schemas/scenario.ts'
 import { fromStore, isUnchanged, notModified, type RouteDeps } from './deps.ts'
@@ -36,6 +36,8 @@ export default async function scenarios (app: FastifyInstance, deps: RouteDeps):
   app.get<{ Params: { id: string } }>('/scenarios/:id/results', { config, schema: { response: { 200: success(ScenarioResults) } } }, async (request, reply) => {
     const { orgId } = getPrincipal(request)
     const { id } = request.params
+    // Any other text names nothing, and one with a NUL would be an error of the database.
+    if (!isRecordId(id, 'scn')) throw new ApiError('not_found')
     const latest = await fromStore(() => deps.database.asOrganization(orgId, async (tx) => {
       const [scenario] = await findScenarios(tx, orgId, [id])
       return scenario === undefined ? null : await latestResult(tx, orgId, id)

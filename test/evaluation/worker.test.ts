@@ -1,0 +1,132 @@
+import { once } from 'node:events'
+import t from 'tap'
+import { openDatabase, type Database } from '../../db/client.ts'
+import { createEvaluation, findEvaluation, findItems, type EvaluationRow, type NewItem } from '../../db/queries/evaluations.ts'
+import { createOrganization } from '../../db/queries/organizations.ts'
+import { claimEvaluation, recordItem } from '../../db/queries/system.ts'
+import { importBlueprint } from '../../evaluation/graph/import.ts'
+import type { FactGraph } from '../../evaluation/graph/types.ts'
+import { startWorker, type WorkerOptions } from '../../evaluation/worker.ts'
+import { mintRecordId, ulid } from '../../plugins/lib/record-id.ts'
+import { FLOW } from '../helper/service.ts'
+
+const SECRET = Buffer.alloc(32, 1)
+const database = await openDatabase({ url: 'pglite:memory' })
+await database.migrate()
+t.teardown(() => database.close())
+const orgId = `org_${ulid()}`
+await createOrganization(database.db, { id: orgId, name: 'Acme' })
+
+const imported = importBlueprint(FLOW)
+if (!imported.ok) throw new Error(imported.reason)
+const { graph } = imported
+const item = (position: number, over: Partial<NewItem> = {}): NewItem => ({ position, scenarioId: `s${position}`, name: `n${position}`, graph, ...over })
+
+async function submit (...items: NewItem[]): Promise<string> {
+  const id = mintRecordId('req', orgId, SECRET)
+  await database.asOrganization(orgId, (tx) => createEvaluation(tx, orgId, { id, keyId: 'key_x', items, idempotencyKey: null, requestDigest: null }))
+  return id
+}
+
+function start (over: Partial<WorkerOptions> = {}) {
+  const warnings: object[] = []
+  const logger = { warn: (fields: object, message: string) => { warnings.push({ ...fields, text: message }) } }
+  return { warnings, worker: startWorker({ database, workerId: 'w1', logger, ...over }) }
+}
+
+async function ended (id: string): Promise<EvaluationRow> {
+  for (;;) {
+    const row = await findEvaluation(database.db, orgId, id)
+    if (row !== null && (row.state === 'complete' || row.state === 'error')) return row
+    await new Promise(setImmediate)
+  }
+}
+
+t.test('judges every scenario; one that fails keeps its place and a fixed sentence', async (t) => {
+  const stale: FactGraph = { ...graph, factsVersion: 0 }
+  const broken = { ...graph, nodes: 'CANARY' } as unknown as FactGraph
+  const id = await submit(item(0), item(1, { graph: null }), item(2, { graph: stale }), item(3, { graph: broken }), item(4))
+  const { worker, warnings } = start()
+  t.match(await ended(id), { state: 'complete', total: 5, completed: 5, error: null })
+  const items = await findItems(database.db, orgId, id)
+  t.same(items.map(({ error }) => error), [null, 'Scenario not found', 'Scenario must be imported again', 'Scenario could not be evaluated', null])
+  t.same(items.map(({ result }) => result !== null), [true, false, false, false, true])
+  t.notMatch(JSON.stringify(items), /CANARY/)
+  t.same(warnings, [])
+  await worker.stop()
+})
+
+t.test('work submitted while it waits is found', async (t) => {
+  const { worker } = start()
+  const first = await submit(item(0))
+  await ended(first)
+  const second = await submit(item(0))
+  worker.kick()
+  t.match(await ended(second), { state: 'complete', completed: 1 })
+  await worker.stop()
+})
+
+t.test('goes on where a worker that died left off, and does not judge twice', async (t) => {
+  const id = await submit(item(0), item(1))
+  const dead = await claimEvaluation(database.db, { workerId: 'dead', leaseMs: 0 })
+  t.equal(dead?.id, id)
+  const lease = { evaluationId: id, workerId: 'dead', attempt: 1 }
+  t.equal(await recordItem(database.db, { ...lease, position: 0, result: null, error: 'kept' }), true)
+  const { worker } = start()
+  t.match(await ended(id), { state: 'complete', completed: 2 })
+  t.same((await findItems(database.db, orgId, id)).map(({ error }) => error), ['kept', null])
+  t.equal(await recordItem(database.db, { ...lease, position: 1, result: null, error: 'late' }), false)
+  await worker.stop()
+})
+
+t.test('what is under a living lease is left alone', async (t) => {
+  const held = await submit(item(0))
+  t.equal((await claimEvaluation(database.db, { workerId: 'other', leaseMs: 60_000 }))?.id, held)
+  const { worker } = start()
+  await ended(await submit(item(0)))
+  t.match(await findEvaluation(database.db, orgId, held), { state: 'processing', completed: 0 })
+  await worker.stop()
+})
+
+t.test('two workers share a queue, and each scenario is judged once', async (t) => {
+  const ids = await Promise.all(Array.from({ length: 12 }, () => submit(item(0), item(1))))
+  const workers = [start({ workerId: 'a' }), start({ workerId: 'b' })]
+  for (const id of ids) t.match(await ended(id), { state: 'complete', completed: 2 })
+  const attempts = await database.db.query.evaluations.findMany({ columns: { id: true, attempt: true } })
+  t.same(attempts.filter(({ id, attempt }) => ids.includes(id) && attempt !== 1), [])
+  await Promise.all(workers.map(({ worker }) => worker.stop()))
+})
+
+t.test('a database that is away is logged without what was bound, and does not end the worker', async (t) => {
+  let isAway = true
+  const events = new EventTarget()
+  const unsteady: Database = new Proxy(database, {
+    get (target, name, receiver) {
+      if (name !== 'db' || !isAway) return Reflect.get(target, name, receiver) as unknown
+      events.dispatchEvent(new Event('asked'))
+      return { update () { throw Object.assign(new Error('Failed query: params: CANARY', { cause: Object.assign(new Error('CANARY'), { code: '57P01' }) })) } }
+    }
+  })
+  const asked = once(events, 'asked')
+  const { worker, warnings } = start({ database: unsteady })
+  await asked
+  const id = await submit(item(0))
+  isAway = false
+  worker.kick()
+  t.match(await ended(id), { state: 'complete' })
+  t.match(warnings[0], { code: '57P01', text: 'the queue cannot be read' })
+  t.notMatch(JSON.stringify(warnings), /CANARY/)
+  await worker.stop()
+})
+
+t.test('a stopped worker takes nothing more', async (t) => {
+  const { worker } = start()
+  await worker.stop()
+  const id = await submit(item(0))
+  worker.kick()
+  t.match(await findEvaluation(database.db, orgId, id), { state: 'pending', completed: 0 })
+})
+
+t.test('a concurrency that is no whole number above zero is refused', async (t) => {
+  for (const concurrency of [0, -1, 1.5, Number.NaN]) t.throws(() => start({ concurrency }), TypeError)
+})
