@@ -1,0 +1,77 @@
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { randomBytes } from 'node:crypto'
+import t from 'tap'
+import { ConfigError, describeConfig, loadConfig } from '../config.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'flowbeacon-config-'))
+t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+
+function secret (): string {
+  return randomBytes(32).toString('hex')
+}
+
+function production (changes: Record<string, string | undefined> = {}): NodeJS.ProcessEnv {
+  const env: NodeJS.ProcessEnv = {
+    NODE_ENV: 'production',
+    DATABASE_URL: 'postgres://fb:hidden-password@db/fb',
+    REDIS_URL: 'redis://redis:6379',
+    TRUSTED_PROXIES: '10.0.0.0/24',
+    RESULT_TOKEN_SECRET: secret(),
+    WATERMARK_SECRET: secret(),
+    RECORD_ID_SECRET: secret(),
+    ...changes
+  }
+  for (const [name, value] of Object.entries(env)) if (value === undefined) delete env[name]
+  return env
+}
+
+t.test('boots without any variable, and keeps its secrets for the next start', async (t) => {
+  const first = loadConfig({ DATA_DIR: folder })
+  const second = loadConfig({ DATA_DIR: folder })
+  t.match(first, { production: false, redisUrl: null, port: 3000, opsPort: 3001, opsHost: '127.0.0.1', authFailureLimitPerMinute: 120, requireHmac: true, enabled: true, autoSuspend: false })
+  t.same(first.secrets, second.secrets)
+  t.equal(statSync(join(folder, 'secrets.json')).mode & 0o777, 0o600)
+  t.ok(Object.isFrozen(first))
+})
+
+t.test('boots in production with everything that it needs', async (t) => {
+  const config = loadConfig(production())
+  t.ok(config.production)
+  t.notMatch(JSON.stringify(describeConfig(config)), /hidden-password/)
+  t.equal('secrets' in describeConfig(config), false)
+})
+
+const refusals: Array<[string, NodeJS.ProcessEnv, RegExp]> = [
+  ['an unknown PUBLIC_API variable', { DATA_DIR: folder, PUBLIC_API_REQUIRE_HMACS: 'true' }, /PUBLIC_API_REQUIRE_HMACS is not a known variable/],
+  ['a flag that is neither true nor false', { DATA_DIR: folder, PUBLIC_API_ENABLED: 'no' }, /PUBLIC_API_ENABLED must be true or false/],
+  ['a port that is no number', { DATA_DIR: folder, PORT: 'abc' }, /PORT must be a whole number/],
+  ['a port out of range', { DATA_DIR: folder, PORT: '70000' }, /PORT/],
+  ['a trusted proxy that is a number of hops', { DATA_DIR: folder, TRUSTED_PROXIES: '1' }, /TRUSTED_PROXIES/],
+  ['a trusted proxy that is everybody', { DATA_DIR: folder, TRUSTED_PROXIES: 'true' }, /TRUSTED_PROXIES/],
+  ['PUBLIC_API_REQUIRE_HMAC in production, whatever it says', production({ PUBLIC_API_REQUIRE_HMAC: 'true' }), /PUBLIC_API_REQUIRE_HMAC must not be set in production/],
+  ['in-memory windows in production', production({ REDIS_URL: undefined }), /REDIS_URL is missing/],
+  ['the embedded database in production', production({ DATABASE_URL: undefined }), /DATABASE_URL is missing/],
+  ['a missing secret in production', production({ WATERMARK_SECRET: undefined }), /WATERMARK_SECRET is missing/],
+  ['a short secret in production', production({ WATERMARK_SECRET: '0123456789abcdef' }), /at least 32 bytes/],
+  ['a secret that is not random', production({ WATERMARK_SECRET: '00'.repeat(32) }), /not random/],
+  ['no transport security in production', production({ TRUSTED_PROXIES: undefined }), /no transport security/]
+]
+
+for (const [name, env, message] of refusals) {
+  t.test(`refuses ${name}`, async (t) => {
+    t.throws(() => loadConfig(env), { name: 'ConfigError', message })
+  })
+}
+
+t.test('names every problem at once, and no secret', async (t) => {
+  const same = secret()
+  try {
+    loadConfig(production({ REDIS_URL: undefined, DATABASE_URL: undefined, WATERMARK_SECRET: same, RECORD_ID_SECRET: same }))
+    t.fail('it booted')
+  } catch (err) {
+    t.ok(err instanceof ConfigError && err.problems.length >= 3)
+    t.notMatch(String(err), new RegExp(same))
+  }
+})
