@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { ServerOptions as HttpServerOptions } from 'node:http'
 import type { Socket } from 'node:net'
 import rateLimit from '@fastify/rate-limit'
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyServerOptions, type HTTPMethods, type RouteOptions } from 'fastify'
+import fastify, { LogController, type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyServerOptions, type HTTPMethods, type RouteOptions } from 'fastify'
 import type { Config } from './config.ts'
 import type { Database } from './db/client.ts'
 import { insertAnomalyEvent, suspendKey } from './db/queries/anomalies.ts'
@@ -95,7 +95,7 @@ function serverOptions (config: Config, deps: AppDeps): FastifyServerOptions & {
   return {
     ...tls,
     logger: deps.logger ?? false,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     trustProxy: config.trustedProxies.length === 0 ? false : [...config.trustedProxies],
     exposeHeadRoutes: false,
     requestTimeout: REQUEST_TIMEOUT_MS,

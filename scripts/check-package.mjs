@@ -29,9 +29,9 @@ console.log('a service outside the tree runs two layers from the package')
 
 try {
   const [packed] = JSON.parse(run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], root))
-  const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const { peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   writeFileSync(join(folder, 'package.json'), JSON.stringify({
-    name: 'sibling', private: true, type: 'module', dependencies: { '@flowbeacon/public-api': `file:${packed.filename}`, fastify: devDependencies.fastify }
+    name: 'sibling', private: true, type: 'module', dependencies: { '@flowbeacon/public-api': `file:${packed.filename}`, fastify: peerDependencies.fastify }
   }))
   writeFileSync(join(folder, 'service.ts'), service)
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({
