@@ -2,17 +2,18 @@
  * Environment to one frozen `Config`. Whatever it does not understand, it refuses, all problems in one error: nothing is guessed,
  * and no secret stands in a message. Read by `bin/` only and passed down from there.
  */
-import { randomBytes } from 'node:crypto'
-import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { Type, type Static } from '@sinclair/typebox'
 import { envSchema } from 'env-schema'
+import { ConfigError, readSecrets, secretProblems, type Secrets } from './config-secrets.ts'
+import { changeThresholds, DEFAULT_THRESHOLDS, type Thresholds } from './plugins/lib/anomaly/thresholds.ts'
 import { parseCidr } from './plugins/lib/cidr.ts'
 
-const SECRET_BYTES_MIN = 32
+export { ConfigError, type Secrets } from './config-secrets.ts'
+
 const FLAGS = ['PUBLIC_API_REQUIRE_HMAC', 'PUBLIC_API_ENABLED', 'PUBLIC_API_ANOMALY_AUTO_SUSPEND']
-const SECRET_NAMES = ['RESULT_TOKEN_SECRET', 'WATERMARK_SECRET', 'RECORD_ID_SECRET'] as const
+const BACKOFF_SECONDS = /^\d{1,5},\d{1,5},\d{1,5}$/
 
 const Environment = Type.Object({
   NODE_ENV: Type.String({ default: 'development' }),
@@ -32,15 +33,17 @@ const Environment = Type.Object({
   RESULT_TOKEN_SECRET: Type.String({ default: '' }),
   WATERMARK_SECRET: Type.String({ default: '' }),
   RECORD_ID_SECRET: Type.String({ default: '' }),
+  MASTER_KEYS: Type.String({ default: '' }),
+  WEBHOOK_BACKOFF_SECONDS: Type.String({ default: '5,60,300' }),
+  WEBHOOK_UNSAFE_ALLOWED_RANGES: Type.String({ default: '' }),
   RUN_WORKER: Type.Boolean({ default: true }),
   LOG_LEVEL: Type.Union(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map((level) => Type.Literal(level)), { default: 'info' }),
   DATA_DIR: Type.String({ default: '.flowbeacon' }),
+  ANOMALY_THRESHOLDS: Type.String({ default: '' }),
   PUBLIC_API_REQUIRE_HMAC: Type.Boolean({ default: true }),
   PUBLIC_API_ENABLED: Type.Boolean({ default: true }),
   PUBLIC_API_ANOMALY_AUTO_SUSPEND: Type.Boolean({ default: false })
 })
-
-export interface Secrets { readonly resultToken: Buffer, readonly watermark: Buffer, readonly recordId: Buffer }
 
 export interface Config {
   readonly production: boolean
@@ -59,24 +62,18 @@ export interface Config {
   readonly requireHmac: boolean
   readonly enabled: boolean
   readonly autoSuspend: boolean
+  readonly anomalyThresholds: Thresholds
   readonly trustedProxies: readonly string[]
   readonly tlsCertPath: string | null
   readonly tlsKeyPath: string | null
   readonly secrets: Secrets
+  /** Milliseconds before the second, third and fourth attempt of a webhook delivery, before jitter. */
+  readonly webhookBackoffMs: readonly number[]
+  /** Special addresses that webhooks may reach all the same: local stacks and tests; refused in production. */
+  readonly webhookUnsafeAllowedRanges: readonly string[]
   readonly worker: boolean
   readonly logLevel: string
   readonly dataFolder: string
-}
-
-/** Every problem of a configuration, one a line; never a value that could be a secret. */
-export class ConfigError extends Error {
-  readonly problems: readonly string[]
-
-  constructor (problems: readonly string[]) {
-    super(`The configuration is refused:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
-    this.name = 'ConfigError'
-    this.problems = problems
-  }
 }
 
 /** Reads a configuration. Throws `ConfigError`. Outside production missing secrets are made once and kept in the data folder. */
@@ -85,9 +82,14 @@ export function loadConfig (env: NodeJS.ProcessEnv): Config {
   if (problems.length > 0) throw new ConfigError(problems)
   const values = readEnvironment(env)
   const production = values.NODE_ENV === 'production'
-  const trustedProxies = values.TRUSTED_PROXIES.split(',').map((text) => text.trim()).filter((text) => text !== '')
-  problems.push(...proxyProblems(trustedProxies), ...secretProblems(values, production), ...storeProblems(values))
+  const trustedProxies = listOf(values.TRUSTED_PROXIES)
+  const unsafeRanges = listOf(values.WEBHOOK_UNSAFE_ALLOWED_RANGES)
+  problems.push(...rangeProblems(trustedProxies, 'TRUSTED_PROXIES must be a comma-separated list of addresses or CIDR ranges of your own proxies'))
+  problems.push(...rangeProblems(unsafeRanges, 'WEBHOOK_UNSAFE_ALLOWED_RANGES must be a comma-separated list of addresses or CIDR ranges'))
+  if (!BACKOFF_SECONDS.test(values.WEBHOOK_BACKOFF_SECONDS)) problems.push('WEBHOOK_BACKOFF_SECONDS must be three whole numbers of seconds, such as 5,60,300')
+  problems.push(...secretProblems(values, production), ...storeProblems(values))
   if ((values.TLS_CERT === '') !== (values.TLS_KEY === '')) problems.push('TLS_CERT and TLS_KEY belong together: set both or neither')
+  const anomalyThresholds = readThresholds(values.ANOMALY_THRESHOLDS, problems)
   if (production) problems.push(...productionProblems(env, values, trustedProxies))
   if (problems.length > 0) throw new ConfigError(problems)
 
@@ -106,10 +108,13 @@ export function loadConfig (env: NodeJS.ProcessEnv): Config {
     requireHmac: values.PUBLIC_API_REQUIRE_HMAC,
     enabled: values.PUBLIC_API_ENABLED,
     autoSuspend: values.PUBLIC_API_ANOMALY_AUTO_SUSPEND,
+    anomalyThresholds,
     trustedProxies: Object.freeze(trustedProxies),
     tlsCertPath: values.TLS_CERT === '' ? null : values.TLS_CERT,
     tlsKeyPath: values.TLS_KEY === '' ? null : values.TLS_KEY,
-    secrets: secretsOf(values),
+    secrets: readSecrets(values, values.DATA_DIR),
+    webhookBackoffMs: Object.freeze(listOf(values.WEBHOOK_BACKOFF_SECONDS).map((seconds) => Number(seconds) * 1000)),
+    webhookUnsafeAllowedRanges: Object.freeze(unsafeRanges),
     worker: values.RUN_WORKER,
     logLevel: String(values.LOG_LEVEL),
     dataFolder: values.DATA_DIR
@@ -118,7 +123,7 @@ export function loadConfig (env: NodeJS.ProcessEnv): Config {
 
 /** What the boot log may say of a configuration: no secret, no password, no URL with credentials. */
 export function describeConfig (config: Config): Record<string, unknown> {
-  const { secrets: _secrets, databaseUrl, redisUrl, ...rest } = config
+  const { secrets: _secrets, anomalyThresholds: _thresholds, databaseUrl, redisUrl, ...rest } = config
   return { ...rest, database: databaseUrl.startsWith('postgres') ? 'postgres' : databaseUrl, windows: redisUrl === null ? 'memory' : 'redis' }
 }
 
@@ -150,13 +155,27 @@ function readEnvironment (env: NodeJS.ProcessEnv): Values {
   }
 }
 
-function proxyProblems (ranges: readonly string[]): string[] {
+function readThresholds (text: string, problems: string[]): Thresholds {
+  if (text === '') return DEFAULT_THRESHOLDS
+  try {
+    return changeThresholds(JSON.parse(text))
+  } catch (err) {
+    problems.push(`ANOMALY_THRESHOLDS ${err instanceof RangeError ? err.message : 'must be a JSON object, such as {"rate_storm":{"count":500}}'}`)
+    return DEFAULT_THRESHOLDS
+  }
+}
+
+function listOf (text: string): string[] {
+  return text.split(',').map((one) => one.trim()).filter((one) => one !== '')
+}
+
+function rangeProblems (ranges: readonly string[], problem: string): string[] {
   return ranges.flatMap((range) => {
     try {
       parseCidr(range)
       return []
     } catch {
-      return ['TRUSTED_PROXIES must be a comma-separated list of addresses or CIDR ranges of your own proxies']
+      return [problem]
     }
   })
 }
@@ -168,62 +187,12 @@ function storeProblems (values: Values): string[] {
   return problems
 }
 
-function secretProblems (values: Values, production: boolean): string[] {
-  const problems: string[] = []
-  const given = SECRET_NAMES.filter((name) => values[name] !== '')
-  if (production || given.length > 0) {
-    for (const name of SECRET_NAMES) {
-      if (values[name] === '') problems.push(`${name} is missing; make one with: openssl rand -hex 32`)
-      else if (decodeSecret(values[name]).length < SECRET_BYTES_MIN) problems.push(`${name} must be at least ${SECRET_BYTES_MIN} bytes in hex or base64`)
-      else if (new Set(decodeSecret(values[name])).size < 8) problems.push(`${name} is not random; make one with: openssl rand -hex 32`)
-    }
-  }
-  if (new Set(given.map((name) => values[name])).size < given.length) problems.push(`${SECRET_NAMES.join(', ')} must differ from each other`)
-  return problems
-}
-
 function productionProblems (env: NodeJS.ProcessEnv, values: Values, trustedProxies: readonly string[]): string[] {
   const problems: string[] = []
   if (env['PUBLIC_API_REQUIRE_HMAC'] !== undefined) problems.push('PUBLIC_API_REQUIRE_HMAC must not be set in production: signatures are always required there')
   if (!values.DATABASE_URL.startsWith('postgres')) problems.push('DATABASE_URL is missing: production needs PostgreSQL')
   if (values.REDIS_URL === '') problems.push('REDIS_URL is missing: in-memory windows and tokens are refused in production')
+  if (values.WEBHOOK_UNSAFE_ALLOWED_RANGES !== '') problems.push('WEBHOOK_UNSAFE_ALLOWED_RANGES must not be set in production: webhooks never reach special addresses there')
   if (values.TLS_CERT === '' && trustedProxies.length === 0) problems.push('no transport security: set TLS_CERT and TLS_KEY, or TRUSTED_PROXIES to the proxy that terminates TLS')
   return problems
-}
-
-function decodeSecret (text: string): Buffer {
-  return /^(?:[0-9a-f]{2})+$/i.test(text) ? Buffer.from(text, 'hex') : Buffer.from(text, 'base64')
-}
-
-function secretsOf (values: Values): Secrets {
-  const texts = values.RESULT_TOKEN_SECRET === '' ? keptSecrets(values.DATA_DIR) : values
-  return Object.freeze({
-    resultToken: decodeSecret(texts.RESULT_TOKEN_SECRET),
-    watermark: decodeSecret(texts.WATERMARK_SECRET),
-    recordId: decodeSecret(texts.RECORD_ID_SECRET)
-  })
-}
-
-type SecretTexts = Pick<Values, typeof SECRET_NAMES[number]>
-
-/** Two processes may start at once: each writes a file of its own, and the first to link it under the shared name wins. */
-function keptSecrets (folder: string): SecretTexts {
-  const file = join(folder, 'secrets.json')
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  if (!existsSync(file)) {
-    const own = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`
-    writeFileSync(own, JSON.stringify(Object.fromEntries(SECRET_NAMES.map((name) => [name, randomBytes(SECRET_BYTES_MIN).toString('hex')]))), { mode: 0o600, flag: 'wx' })
-    try {
-      linkSync(own, file)
-    } catch (err) {
-      if (!existsSync(file)) throw err
-    } finally {
-      rmSync(own, { force: true })
-    }
-  }
-  chmodSync(file, 0o600)
-  const kept = JSON.parse(readFileSync(file, 'utf8')) as SecretTexts
-  const broken = SECRET_NAMES.filter((name) => typeof kept[name] !== 'string' || decodeSecret(kept[name]).length < SECRET_BYTES_MIN)
-  if (broken.length > 0) throw new ConfigError([`${file} is damaged (${broken.join(', ')}); restore it, or remove it together with the data it belongs to`])
-  return kept
 }

@@ -3,11 +3,13 @@
  * `flowbeacon_system`, which row-level security lets read across organizations but nothing bypasses; partner work runs as
  * `flowbeacon_app` inside `asOrganization`.
  */
+import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { sql } from 'drizzle-orm'
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
 import type { AuditRow } from '../plugins/context.ts'
 import { auditParameters, INSERT_AUDIT_ROWS } from './audit-statement.ts'
+import { withDeadline, type Waiting } from './deadline.ts'
 import { ownFolder } from './lock-file.ts'
 import * as schema from './schema.ts'
 
@@ -44,8 +46,12 @@ const POOL_MAX = 10
 const CONNECT_TIMEOUT_SECONDS = 2
 const RECONNECT_SECONDS_MAX = 1
 const STATEMENT_TIMEOUT_MS = 3000
+/** A little more than the server's own, which answers with a reason when it can be heard. */
+const ANSWER_DEADLINE_MS = STATEMENT_TIMEOUT_MS + 500
+const LOST_AFTER_MS = 100
 const LOCK_TIMEOUT_MS = 1000
 const IDLE_IN_TRANSACTION_MS = 5000
+const MIGRATION_ATTEMPTS_MAX = 8
 const MIGRATION_LOCK = 'flowbeacon.migrations'
 
 export async function openDatabase (options: OpenOptions): Promise<Database> {
@@ -87,12 +93,14 @@ async function asOrganization<T> (db: Db, orgId: string, work: (tx: Db) => Promi
 async function openPostgres (options: OpenOptions): Promise<Database> {
   const [{ default: postgres }, { drizzle }, { migrate }] = await Promise.all([
     import('postgres'), import('drizzle-orm/postgres-js'), import('drizzle-orm/postgres-js/migrator')])
-  const client = postgres(options.url, {
+  const waiting: Waiting = new Set()
+  const client = withDeadline(postgres(options.url, {
     max: options.poolMax ?? POOL_MAX,
     connect_timeout: CONNECT_TIMEOUT_SECONDS,
     // The driver's own backoff grows to twenty seconds, which would keep a service away from a database that is back.
     backoff: (attempt) => Math.min(RECONNECT_SECONDS_MAX, 0.05 * 2 ** attempt),
     onnotice: () => {},
+    onclose: () => { if (options.poolMax === 1) giveUpSoon(waiting) },
     connection: {
       application_name: 'flowbeacon',
       role: 'flowbeacon_system',
@@ -100,7 +108,7 @@ async function openPostgres (options: OpenOptions): Promise<Database> {
       lock_timeout: LOCK_TIMEOUT_MS,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS
     }
-  })
+  }), ANSWER_DEADLINE_MS, waiting)
   const db: Db = drizzle(client, { schema })
   return {
     kind: 'postgres',
@@ -109,7 +117,7 @@ async function openPostgres (options: OpenOptions): Promise<Database> {
       const own = postgres(options.url, { max: 1, connect_timeout: CONNECT_TIMEOUT_SECONDS, onnotice: () => {} })
       try {
         await own`select pg_advisory_lock(hashtext(${MIGRATION_LOCK}))`
-        await migrate(drizzle(own), { migrationsFolder: MIGRATIONS })
+        await pastRoleRaces(() => migrate(drizzle(own), { migrationsFolder: MIGRATIONS }))
         await own`select ensure_audit_partitions(12)`
       } finally {
         await own.end({ timeout: 5 })
@@ -121,11 +129,35 @@ async function openPostgres (options: OpenOptions): Promise<Database> {
       return async () => { await subscription.unlisten() }
     },
     async ping () {
-      const [row] = await client<Array<{ ms: number }>>`select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms`
+      const [row] = await client.unsafe<Array<{ ms: number }>>('select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms')
       return row?.ms ?? Number.NaN
     },
     async run (text, parameters) { await client.unsafe(text, parameters as never[], { prepare: true }) },
     close: () => client.end({ timeout: 5 })
+  }
+}
+
+/** What was sent on the only connection, and is not answered shortly after it closed, never will be. */
+function giveUpSoon (waiting: Waiting): void {
+  const lost = [...waiting]
+  setTimeout(() => { for (const giveUp of lost) if (waiting.has(giveUp)) giveUp() }, LOST_AFTER_MS).unref()
+}
+
+/**
+ * Roles belong to the whole cluster: two databases that are migrated at once can touch the same role's row, and the later one is
+ * told so without an error code of its own. Migrations run in one transaction, so the loser starts again with nothing done.
+ */
+async function pastRoleRaces (work: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await work()
+      return
+    } catch (err) {
+      const cause = err instanceof Error && err.cause instanceof Error ? err.cause : err
+      const isRace = cause instanceof Error && cause.message === 'tuple concurrently updated'
+      if (!isRace || attempt === MIGRATION_ATTEMPTS_MAX) throw err
+      await wait(attempt * 50 * (0.5 + Math.random()))
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 /** Every table, for the Drizzle handle. */
+export { anomalyEvents } from './tables/anomaly-events.ts'
 export { apiKeys } from './tables/api-keys.ts'
 export { auditRows } from './tables/audit-rows.ts'
 export { evaluationItems } from './tables/evaluation-items.ts'
@@ -6,3 +7,6 @@ export { evaluations } from './tables/evaluations.ts'
 export { organizations } from './tables/organizations.ts'
 export { redemptions } from './tables/redemptions.ts'
 export { scenarios } from './tables/scenarios.ts'
+export { suppressions } from './tables/suppressions.ts'
+export { webhookDeliveries } from './tables/webhook-deliveries.ts'
+export { webhookSubscriptions } from './tables/webhook-subscriptions.ts'

@@ -1,10 +1,11 @@
 /** Evaluations of one organization: submitting, following, redeeming. */
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq, lt, sql } from 'drizzle-orm'
 import type { FactGraph, ScenarioResult } from '../../evaluation/graph/types.ts'
 import type { Db } from '../client.ts'
 import { evaluationItems, evaluations, redemptions } from '../schema.ts'
 
 export const EVALUATION_CHANNEL = 'evaluation_ready'
+const IDEMPOTENCY_HOURS = 24
 
 export interface NewItem {
   position: number
@@ -31,11 +32,18 @@ export interface ItemRow { position: number, scenarioId: string, name: string, r
 /** Inside the caller's transaction: the evaluation, its items and the wake-up commit together, or nothing does. */
 export async function createEvaluation (db: Db, orgId: string, evaluation: NewEvaluation): Promise<'created' | { existing: string, requestDigest: string | null }> {
   const { items, ...row } = evaluation
+  if (row.idempotencyKey !== null) await freeLapsedKey(db, orgId, row.idempotencyKey)
   const [created] = await db.insert(evaluations).values({ ...row, orgId, total: items.length }).onConflictDoNothing().returning({ id: evaluations.id })
   if (created === undefined) return await existing(db, orgId, evaluation.idempotencyKey)
   await db.insert(evaluationItems).values(items.map((item) => ({ ...item, orgId, evaluationId: evaluation.id })))
   await db.execute(sql`select pg_notify(${EVALUATION_CHANNEL}, '')`)
   return 'created'
+}
+
+/** An idempotency key speaks for 24 hours; after that the same text may name another request. */
+async function freeLapsedKey (db: Db, orgId: string, idempotencyKey: string): Promise<void> {
+  await db.update(evaluations).set({ idempotencyKey: null })
+    .where(and(eq(evaluations.orgId, orgId), eq(evaluations.idempotencyKey, idempotencyKey), lt(evaluations.createdAt, sql`now() - ${IDEMPOTENCY_HOURS} * interval '1 hour'`)))
 }
 
 async function existing (db: Db, orgId: string, idempotencyKey: string | null): Promise<{ existing: string, requestDigest: string | null }> {

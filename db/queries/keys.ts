@@ -15,6 +15,8 @@ export interface NewKey {
   perHour: number
   expiresAt: Date | null
   createdBy: string
+  /** Set: a canary key, which never works. */
+  canaryLabel?: string | null
 }
 
 const PUBLIC_COLUMNS = {
@@ -29,13 +31,15 @@ const PUBLIC_COLUMNS = {
   state: apiKeys.state,
   expiresAt: apiKeys.expiresAt,
   createdAt: apiKeys.createdAt,
-  revokedAt: apiKeys.revokedAt
+  revokedAt: apiKeys.revokedAt,
+  canaryLabel: apiKeys.canaryLabel,
+  suspendedReason: apiKeys.suspendedReason
 }
 
 export type KeyRow = Pick<typeof apiKeys.$inferSelect, keyof typeof PUBLIC_COLUMNS>
 
 export async function insertKey (db: Db, orgId: string, key: NewKey): Promise<void> {
-  await db.insert(apiKeys).values({ ...key, orgId, permissions: [...key.permissions], ipAllowlist: [...key.ipAllowlist] })
+  await db.insert(apiKeys).values({ ...key, orgId, state: typeof key.canaryLabel === 'string' ? 'inactive' : 'active', permissions: [...key.permissions], ipAllowlist: [...key.ipAllowlist] })
 }
 
 export async function listKeys (db: Db, orgId: string): Promise<KeyRow[]> {

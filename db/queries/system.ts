@@ -1,15 +1,13 @@
 /** The queries that cross organizations, together, for review: authentication, the queue, the audit trail, operators' look-ups. */
-import { and, eq, gt, gte, lt, or, sql } from 'drizzle-orm'
+import { and, eq, gte, inArray, lt, or, sql } from 'drizzle-orm'
 import type { FactGraph, ScenarioResult } from '../../evaluation/graph/types.ts'
+import { storedStanding } from '../../evaluation/rollup.ts'
 import type { AuditRow, KeyRecord, Permission } from '../../plugins/context.ts'
-import { watermarkTime } from '../../plugins/lib/watermark-id.ts'
 import { auditParameters, INSERT_AUDIT_ROWS } from '../audit-statement.ts'
 import type { Database, Db } from '../client.ts'
 import { apiKeys, auditRows, evaluationItems, evaluations, scenarios } from '../schema.ts'
 
 const ATTEMPTS_MAX = 5
-/** A row's time is set when its answer is sent; its watermark was minted when the request came in. */
-const TRACE_SPAN_MS = 3_600_000
 
 export interface Lease { evaluationId: string, workerId: string, attempt: number }
 export interface ClaimedEvaluation { id: string, orgId: string, attempt: number }
@@ -27,7 +25,8 @@ export async function findKeyByDigest (db: Db, digest: Buffer): Promise<KeyRecor
     perMinute: row.perMinute,
     perHour: row.perHour,
     state: row.state,
-    expiresAtMs: row.expiresAt?.getTime() ?? null
+    expiresAtMs: row.expiresAt?.getTime() ?? null,
+    ...(row.canaryLabel === null ? {} : { canaryLabel: row.canaryLabel })
   }
 }
 
@@ -35,11 +34,18 @@ function isPermission (text: string): text is Permission {
   return text === 'governance:read' || text === 'governance:evaluate' || text === 'admin'
 }
 
-/** Claims the oldest open evaluation under a lease, or null. One whose attempts are spent becomes an error instead. */
-export async function claimEvaluation (db: Db, options: { workerId: string, leaseMs: number }): Promise<ClaimedEvaluation | null> {
-  await db.update(evaluations)
+/** Ends as an error what killed its worker on every attempt; the graphs of its requests are gone with it. Call it in a transaction. */
+export async function endSpentEvaluations (db: Db): Promise<Array<{ id: string, orgId: string }>> {
+  const spent = await db.update(evaluations)
     .set({ state: 'error', error: 'The evaluation could not be finished', completedAt: sql`now()`, leaseWorker: null, leaseUntil: null })
     .where(and(eq(evaluations.state, 'processing'), lt(evaluations.leaseUntil, sql`now()`), gte(evaluations.attempt, ATTEMPTS_MAX)))
+    .returning({ id: evaluations.id, orgId: evaluations.orgId })
+  if (spent.length > 0) await db.update(evaluationItems).set({ graph: null }).where(inArray(evaluationItems.evaluationId, spent.map(({ id }) => id)))
+  return spent
+}
+
+/** Claims the oldest open evaluation under a lease, or null. */
+export async function claimEvaluation (db: Db, options: { workerId: string, leaseMs: number }): Promise<ClaimedEvaluation | null> {
   const [claimed] = await db.update(evaluations)
     .set({
       state: 'processing',
@@ -49,7 +55,7 @@ export async function claimEvaluation (db: Db, options: { workerId: string, leas
     })
     .where(sql`${evaluations.id} = (
       select open.id from evaluations open
-      where open.state = 'pending' or (open.state = 'processing' and open.lease_until < now())
+      where open.state = 'pending' or (open.state = 'processing' and open.lease_until < now() and open.attempt < ${ATTEMPTS_MAX})
       order by open.created_at limit 1 for update skip locked)`)
     .returning({ id: evaluations.id, orgId: evaluations.orgId, attempt: evaluations.attempt })
   return claimed ?? null
@@ -71,7 +77,7 @@ export async function loadItemsForWork (db: Db, evaluationId: string): Promise<W
 /** Keeps one item's outcome, only under the lease. An ephemeral graph is gone with it. */
 export async function recordItem (db: Db, item: Lease & { position: number, result: ScenarioResult | null, error: string | null }): Promise<boolean> {
   const rows = await db.update(evaluationItems)
-    .set({ result: item.result, error: item.error, graph: null, finishedAt: sql`now()` })
+    .set({ result: item.result, standing: item.result === null ? null : storedStanding(item.result), error: item.error, graph: null, finishedAt: sql`now()` })
     .where(and(
       eq(evaluationItems.evaluationId, item.evaluationId), eq(evaluationItems.position, item.position), sql`${evaluationItems.finishedAt} is null`,
       sql`exists (select 1 from evaluations held where held.id = ${item.evaluationId} and held.state = 'processing'
@@ -87,12 +93,21 @@ export async function renewLease (db: Db, lease: Lease & { leaseMs: number }): P
   return rows.length === 1
 }
 
-/** Ends an evaluation under the lease: complete, or error with a fixed sentence. */
+/** Ends an evaluation under the lease: complete once every scenario has its outcome, or error with a fixed sentence. */
 export async function finishEvaluation (db: Db, lease: Lease & { error: string | null }): Promise<boolean> {
   const rows = await db.update(evaluations)
     .set({ state: lease.error === null ? 'complete' : 'error', error: lease.error, completedAt: sql`now()`, leaseWorker: null, leaseUntil: null })
-    .where(heldBy(lease)).returning({ id: evaluations.id })
+    .where(and(heldBy(lease), lease.error !== null
+      ? undefined
+      : sql`not exists (
+      select 1 from evaluation_items item where item.evaluation_id = ${evaluations.id} and item.finished_at is null)`))
+    .returning({ id: evaluations.id })
   return rows.length === 1
+}
+
+/** Gives a claim back untouched, with its attempt: the worker is stopping. */
+export async function releaseEvaluation (db: Db, lease: Lease): Promise<void> {
+  await db.update(evaluations).set({ state: 'pending', attempt: sql`${evaluations.attempt} - 1`, leaseWorker: null, leaseUntil: null }).where(heldBy(lease))
 }
 
 function heldBy (lease: Lease): ReturnType<typeof and> {
@@ -112,16 +127,6 @@ export async function addRefusalCounts (db: Db, counts: ReadonlyArray<{ minute: 
 }
 
 export type AuditRowStored = typeof auditRows.$inferSelect
-
-/** The row behind a watermark. The watermark holds its time, so only the partitions around it are searched. */
-export async function findAuditRow (db: Db, watermark: string): Promise<AuditRowStored | null> {
-  const mintedMs = watermarkTime(watermark)
-  if (Number.isNaN(mintedMs)) return null
-  const [row] = await db.select().from(auditRows).where(and(
-    eq(auditRows.watermark, watermark),
-    gt(auditRows.at, new Date(mintedMs - TRACE_SPAN_MS)), lt(auditRows.at, new Date(mintedMs + TRACE_SPAN_MS))))
-  return row ?? null
-}
 
 /** Which of these watermarks have a row. */
 export async function countAuditRows (db: Db, watermarks: readonly string[]): Promise<number> {
@@ -146,4 +151,11 @@ export async function revokeKeyById (db: Db, keyId: string, by: { actor: string,
     .where(and(eq(apiKeys.id, keyId), sql`${apiKeys.state} <> 'revoked'`))
     .returning(KEY_FOR_OPERATOR)
   return row ?? null
+}
+
+/** Every key as a replay of past requests needs it. */
+export async function listKeysForBacktest (db: Db): Promise<Array<{ keyId: string, orgId: string, prefix: string, permissions: string[], perMinute: number, perHour: number }>> {
+  return await db.select({
+    keyId: apiKeys.id, orgId: apiKeys.orgId, prefix: apiKeys.prefix, permissions: apiKeys.permissions, perMinute: apiKeys.perMinute, perHour: apiKeys.perHour
+  }).from(apiKeys)
 }
