@@ -6,11 +6,12 @@ import rateLimit from '@fastify/rate-limit'
 import fastify, { LogController, type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyServerOptions, type HTTPMethods, type RouteOptions } from 'fastify'
 import type { Config } from './config.ts'
 import type { Database } from './db/client.ts'
-import { insertAnomalyEvent, suspendKey } from './db/queries/anomalies.ts'
 import { findKeyByDigest } from './db/queries/system.ts'
 import { ApiError, ERROR_CATALOGUE } from './errors.ts'
+import type { Egress } from './evaluation/egress.ts'
 import type { FailureLimiter } from './plugins/authentication.ts'
 import { declareSlots, type AdmissionStore, type AuditSink, type RefusalCounter, type SingleUseStore } from './plugins/context.ts'
+import type { AnomalyDetectionOptions } from './plugins/anomaly-detection.ts'
 import { registerLayers, type LayersOptions } from './plugins/index.ts'
 import { mintWatermark } from './plugins/lib/watermark-id.ts'
 import errorHandler from './plugins/support/error-handler.ts'
@@ -22,6 +23,8 @@ import v1Routes from './routes/v1/index.ts'
 
 export const PUBLIC_PREFIX = '/api/public/v1'
 
+/** Path parameters that hold record ids, with their prefixes: judged by layer 5. */
+const RECORD_PARAMS = { evaluation_id: 'req', id: 'scn', webhook_id: 'sub', delivery_id: 'dlv', suppression_id: 'sup' }
 const KNOWN_METHODS: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 const PARAM_CHARS_MAX = 2048
 const HEADERS_TIMEOUT_MS = 10_000
@@ -35,9 +38,13 @@ export interface AppDeps {
   database: Database
   admission: AdmissionStore
   singleUse: SingleUseStore
+  /** The guarded way out, which judges the URLs of webhooks. */
+  egress: Egress
   audit: AuditSink
   refusals: RefusalCounter
-  /** Wakes the evaluation worker of this process. Default none: the queue is polled. */
+  /** Keeps an anomaly that one request proves, and does what follows from it. */
+  raiseAnomaly: AnomalyDetectionOptions['raise']
+  /** Wakes the workers of this process. Default none: the queues are polled. */
   wake?: () => void
   metrics?: Metrics
   /** Fastify's logger option. Default false. */
@@ -71,6 +78,7 @@ export async function buildApp (config: Config, deps: AppDeps): Promise<FastifyI
       database: deps.database,
       singleUse: deps.singleUse,
       secrets: config.secrets,
+      egress: deps.egress,
       now,
       wake: deps.wake ?? (() => {})
     })
@@ -140,19 +148,10 @@ function layerOptions (config: Config, deps: AppDeps, failures: FailureLimiter, 
     authentication: { keys: { findByDigest: (digest) => findKeyByDigest(db, digest) }, epochs: deps.admission, failures, now },
     signature: { required: config.requireHmac, now },
     ipAllowlist: {},
-    orgScope: { recordIdSecret: config.secrets.recordId },
+    orgScope: { recordIdSecret: config.secrets.recordId, recordParams: RECORD_PARAMS },
     permissionScopes: {},
     rateLimits: { store: deps.admission, instances: config.instanceCount },
-    anomalyDetection: {
-      autoSuspend: config.autoSuspend,
-      record: (event) => insertAnomalyEvent(db, event),
-      suspend: async (orgId, keyId) => {
-        const suspended = await suspendKey(db, orgId, keyId)
-        if (suspended) await deps.admission.bumpEpoch(keyId)
-        return suspended
-      },
-      now
-    },
+    anomalyDetection: { raise: deps.raiseAnomaly, keys: { findByDigest: (digest) => findKeyByDigest(db, digest) }, thresholds: config.anomalyThresholds, now },
     watermark: { secret: config.secrets.watermark, audit: deps.audit, refusals: deps.refusals, instance: config.instanceId, now },
     killSwitch: { isEnabled: () => config.enabled },
     ...(metrics === undefined ? {} : { onLayerDone: metrics.observeLayer })

@@ -1,120 +1,117 @@
 /**
- * Layer 8, anomaly detection. Answers: a stolen key at work, a partner's system gone wrong.
+ * Layer 8, anomaly detection. Answers: a stolen key at work, a planted key found, a partner's system gone wrong.
  *
- * Phase: onResponse, off the request's path. Reads: `principal`, the outcome. Leaves: nothing. Refuses with: nothing.
- * Observes per key, over a sliding five minutes: signature failures, foreign addresses with a valid key, foreign organizations'
- * records, probing of missing permissions, storms of 429. Each event carries the numbers that caused it and the watermarks behind
- * it. Suspends only when `autoSuspend` is set, and then only on the signals that are certain. Store: the event sink; when it is
- * away the event is logged with its numbers: detection must never become a lever for denial of service.
+ * Phase: onResponse, off the request's path. Reads: `principal`, `refusedKey`, the outcome. Leaves: nothing. Refuses with: nothing.
+ * Raises at once what one request proves: a canary key used, a valid key from a foreign address, a known key over plain HTTP. All
+ * that needs counting is judged from the audit rows by one elected instance (support/anomaly-detector.ts), with the same table of
+ * thresholds. Store: the port `raise`; what it cannot keep is logged with its numbers: detection must never become a lever for
+ * denial of service, so raising is never awaited, bounded in number, and at most once per signal, key and minute in this process.
  */
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
-import type { ErrorCode } from '../errors.ts'
-import { declareSlots, type Principal } from './context.ts'
+import { declareSlots, type KeyRecord, type KeyStore } from './context.ts'
+import type { DetectedAnomaly } from './lib/anomaly/detector.ts'
+import { DEFAULT_THRESHOLDS, SIGNAL_TABLE, type Signal, type Thresholds } from './lib/anomaly/thresholds.ts'
+import { bearerKeyOf, digestOf } from './lib/api-key.ts'
+import { normaliseAddress } from './lib/cidr.ts'
 
-const WINDOW_MS = 300_000
-const KEYS_MAX = 10_000
-const EVIDENCE_MAX = 10
+const QUIET_MS = 60_000
+const SUBJECTS_MAX = 10_000
+const UNDERWAY_MAX = 50
+const USER_AGENT_CHARS_MAX = 256
 
-export type AnomalySignal = 'signature_failures' | 'foreign_address' | 'foreign_organization' | 'scope_probing' | 'rate_storm'
-
-interface SignalRule { signal: AnomalySignal, threshold: number, severity: 'high' | 'medium' | 'low', suspends: boolean }
-
-/** Refusals of one key inside five minutes that make an event, by the refusal's code. */
-const SIGNAL_BY_CODE: ReadonlyMap<ErrorCode, SignalRule> = new Map([
-  ['signature_invalid', { signal: 'signature_failures', threshold: 20, severity: 'medium', suspends: false }],
-  ['ip_not_allowed', { signal: 'foreign_address', threshold: 1, severity: 'high', suspends: true }],
-  ['organization_mismatch', { signal: 'foreign_organization', threshold: 5, severity: 'high', suspends: true }],
-  ['insufficient_permission', { signal: 'scope_probing', threshold: 10, severity: 'medium', suspends: false }],
-  ['rate_limited', { signal: 'rate_storm', threshold: 200, severity: 'low', suspends: false }]
-])
-
-export interface AnomalyEvent {
-  signal: AnomalySignal
-  severity: 'high' | 'medium' | 'low'
-  keyId: string
-  orgId: string
-  at: Date
-  /** Refusals counted inside `windowMs`, and how many make an event. */
-  count: number
-  threshold: number
-  windowMs: number
-  /** Watermarks of the newest requests behind the event, at most ten. */
-  watermarks: string[]
-  /** What was done, or would have been done with auto-suspend on. */
-  action: 'suspended' | 'would_suspend' | 'none'
-}
+/** An anomaly that one request proves; `label` says where a canary key was planted. */
+export interface InstantAnomaly extends DetectedAnomaly { readonly label: string | null }
 
 export interface AnomalyDetectionOptions {
-  /** Keeps an event. Called once per key, signal and window. */
-  record: (event: AnomalyEvent) => Promise<void>
-  /** Suspends a key; reversible. Needed when `autoSuspend` is set. Resolves false when it declined. */
-  suspend?: (orgId: string, keyId: string, event: AnomalyEvent) => Promise<boolean>
-  /** Default false: record what would have been done. */
-  autoSuspend?: boolean
+  /** Keeps an anomaly and does what follows from it. */
+  raise: (anomaly: InstantAnomaly) => Promise<void>
+  /** Finds the key of a request that was refused before authentication, over plain HTTP. Default none: such keys are not recognised. */
+  keys?: Pick<KeyStore, 'findByDigest'>
+  /** Default: the table of lib/anomaly/thresholds.ts. */
+  thresholds?: Thresholds
   /** Unix milliseconds. Default `Date.now`. */
   now?: () => number
 }
 
-interface Observed { sinceMs: number, count: number, watermarks: string[] }
-
 const anomalyDetection: FastifyPluginAsync<AnomalyDetectionOptions> = async (app, options) => {
-  const { record, suspend } = options
-  const autoSuspend = options.autoSuspend ?? false
+  const { raise, keys } = options
+  const thresholds = options.thresholds ?? DEFAULT_THRESHOLDS
   const now = options.now ?? Date.now
-  if (typeof record !== 'function') throw new TypeError('anomaly-detection: the option record must be a function')
-  if (autoSuspend && typeof suspend !== 'function') throw new TypeError('anomaly-detection: autoSuspend needs the option suspend')
-  const observed = new LRUCache<string, Observed>({ max: KEYS_MAX * SIGNAL_BY_CODE.size, ttl: WINDOW_MS })
+  if (typeof raise !== 'function') throw new TypeError('anomaly-detection: the option raise must be a function')
+  if (keys !== undefined && typeof keys.findByDigest !== 'function') throw new TypeError('anomaly-detection: the option keys must be a KeyStore')
+  const quiet = new LRUCache<string, { since: number, more: number }>({ max: SUBJECTS_MAX })
+  let underway = 0
   declareSlots(app)
 
   app.addHook('onResponse', function observeOutcome (request, _reply, done) {
     done()
-    const rule = request.refusal === null ? undefined : SIGNAL_BY_CODE.get(request.refusal.code)
-    if (rule !== undefined && request.principal !== null) observe(request, request.principal, rule)
+    if (request.refusal === null) return
+    const { code } = request.refusal
+    if (code === 'invalid_api_key' && request.refusedKey?.canaryLabel !== undefined) report('canary_used', request, request.refusedKey)
+    else if (code === 'ip_not_allowed' && request.principal !== null) report('foreign_address', request, request.principal)
+    else if (code === 'https_required' && keys !== undefined) recognise(request, keys)
   })
 
-  function observe (request: FastifyRequest, principal: Principal, rule: SignalRule): void {
-    const id = `${principal.keyId} ${rule.signal}`
-    const nowMs = now()
-    let seen = observed.get(id)
-    if (seen === undefined || nowMs - seen.sinceMs >= WINDOW_MS) {
-      seen = { sinceMs: nowMs, count: 0, watermarks: [] }
-      observed.set(id, seen)
-    }
-    seen.count++
-    if (request.watermark !== null) seen.watermarks = [...seen.watermarks, request.watermark].slice(-EVIDENCE_MAX)
-    // Exactly once a window: further refusals belong to the same event.
-    if (seen.count === rule.threshold) raise(eventOf(principal, rule, seen, nowMs), rule).catch(() => {})
+  /** A key that came in clear is looked up after the answer has gone, and at most once a minute. */
+  function recognise (request: FastifyRequest, keys: Pick<KeyStore, 'findByDigest'>): void {
+    const bearerKey = bearerKeyOf(request.headers.authorization)
+    if (bearerKey === null || underway >= UNDERWAY_MAX) return
+    const digest = digestOf(bearerKey)
+    if (!isNews(`plain ${digest.toString('base64')}`)) return
+    follow('plain_http', async () => {
+      const key = await keys.findByDigest(digest)
+      if (key !== null) report('plain_http', request, key)
+    })
   }
 
-  async function raise (event: AnomalyEvent, rule: SignalRule): Promise<void> {
-    try {
-      if (rule.suspends && !autoSuspend) event.action = 'would_suspend'
-      if (rule.suspends && autoSuspend && await suspend?.(event.orgId, event.keyId, event) === true) event.action = 'suspended'
-    } catch (err) {
-      app.log.error({ signal: event.signal, reason: err instanceof Error ? err.name : 'unknown' }, 'a key could not be suspended')
-    }
-    try {
-      await record(event)
-    } catch (err) {
-      app.log.error({ signal: event.signal, count: event.count, threshold: event.threshold, reason: err instanceof Error ? err.name : 'unknown' }, 'an anomaly event could not be stored')
-    }
+  function report (signal: Signal, request: FastifyRequest, key: KeyRecord): void {
+    const subject = `${signal} ${key.keyId}`
+    const before = quiet.get(subject)?.more ?? 0
+    if (!isNews(subject)) return
+    follow(signal, () => raise(anomalyOf(signal, request, key, before + 1)))
   }
-}
 
-function eventOf (principal: Principal, rule: SignalRule, seen: Observed, nowMs: number): AnomalyEvent {
-  return {
-    signal: rule.signal,
-    severity: rule.severity,
-    keyId: principal.keyId,
-    orgId: principal.orgId,
-    at: new Date(nowMs),
-    count: seen.count,
-    threshold: rule.threshold,
-    windowMs: WINDOW_MS,
-    watermarks: seen.watermarks,
-    action: 'none'
+  /** Whether this is the first in a minute. The others are counted, and told with the next one. */
+  function isNews (subject: string): boolean {
+    const known = quiet.get(subject)
+    if (known !== undefined && now() - known.since < QUIET_MS) {
+      known.more++
+      return false
+    }
+    quiet.set(subject, { since: now(), more: 0 })
+    return true
+  }
+
+  function follow (signal: Signal, work: () => Promise<void>): void {
+    if (underway >= UNDERWAY_MAX) {
+      app.log.error({ signal }, 'too many anomalies at once; this one was not kept')
+      return
+    }
+    underway++
+    work().catch((err: unknown) => {
+      app.log.error({ signal, reason: err instanceof Error ? err.name : 'unknown' }, 'an anomaly could not be kept')
+    }).finally(() => { underway-- })
+  }
+
+  function anomalyOf (signal: Signal, request: FastifyRequest, key: KeyRecord, count: number): InstantAnomaly {
+    const { severity, isCertain } = SIGNAL_TABLE[signal]
+    const agent = request.headers['user-agent']
+    return {
+      signal,
+      severity,
+      isCertain,
+      orgId: key.orgId,
+      keyId: key.keyId,
+      atMs: now(),
+      numbers: { count },
+      threshold: thresholds[signal],
+      watermarks: request.watermark === null ? [] : [request.watermark],
+      ip: normaliseAddress(request.ip) ?? '0.0.0.0',
+      userAgent: agent?.replace(/[^\x20-\x7e]/g, '?').slice(0, USER_AGENT_CHARS_MAX) ?? null,
+      label: key.canaryLabel ?? null
+    }
   }
 }
 

@@ -55,8 +55,11 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
     const found = cache.get(cacheKey) ?? await load(digest, cacheKey)
     if (found === null) return await refuse(request, 'unknown')
     const lapse = lapseOf(found.record, now())
-    if (lapse !== null && found.epoch !== '') cache.delete(cacheKey)
-    if (lapse !== null) return await refuse(request, lapse)
+    if (lapse !== null) {
+      cache.delete(cacheKey)
+      request.refusedKey = found.record
+      return await refuse(request, lapse)
+    }
     request.principal = { ...found.record, epoch: found.epoch }
     request.bearerKey = bearerKey
     request.reloadPrincipal = (epoch) => reload(request, digest, cacheKey, epoch)
@@ -79,11 +82,13 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
 
   /**
    * A key's first read here is two: the first one finds the key's id and with it the epoch, the second is the record under that
-   * epoch. A change is committed before it bumps the epoch, so a record read after the epoch never outlives it unnoticed.
+   * epoch. A change is committed before it bumps the epoch, so a record read after the epoch never outlives it unnoticed. A
+   * key that is dead, whatever it died of, costs what an unknown one costs: one read each time, no epoch, no place in the cache.
    */
   async function load (digest: Buffer, cacheKey: string): Promise<CachedRecord | null> {
     const first = await find(digest)
     if (first === null) return null
+    if (lapseOf(first, now()) !== null) return { record: first, epoch: '' }
     const epoch = await readEpoch(first.keyId)
     // Without an epoch the record just read is the freshest there is, and it is not kept.
     if (epoch === '') return { record: first, epoch }

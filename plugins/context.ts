@@ -24,6 +24,8 @@ export interface KeyRecord {
   readonly state: 'active' | 'suspended' | 'revoked' | 'inactive'
   /** Unix milliseconds, or null for a key that does not expire. */
   readonly expiresAtMs: number | null
+  /** Set on a canary key: where it was planted. */
+  readonly canaryLabel?: string
 }
 
 /** The caller, once authenticated. */
@@ -66,6 +68,8 @@ export type AdmissionVerdict =
 /** Windows, replay records and key epochs: one atomic step, one round trip. Rejects when the store is away. */
 export interface AdmissionStore {
   admit (request: AdmissionRequest): Promise<AdmissionVerdict>
+  /** The key's windows as they are; spends nothing. For answers to requests that were refused before admission. */
+  readWindow (key: { readonly keyId: string, readonly perMinute: number, readonly perHour: number }): Promise<WindowState>
   /** The key's current epoch; made when there is none. */
   readEpoch (keyId: string): Promise<string>
   /** Makes every cached record of the key stale. Call after the change is committed. */
@@ -121,6 +125,8 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     principal: Principal | null
+    /** A key that is known and was refused; set by authentication for anomaly detection. */
+    refusedKey: KeyRecord | null
     /** The raw bearer key; set by authentication, taken and cleared by signature. */
     bearerKey: string | null
     /** The exact bytes of the body; set by signature. */
@@ -147,7 +153,7 @@ declare module 'fastify' {
   }
 }
 
-const REQUEST_SLOTS = ['principal', 'bearerKey', 'rawBody', 'replayId', 'window', 'refusal', 'watermark', 'redeemedJti', 'tokenOrgId',
+const REQUEST_SLOTS = ['principal', 'refusedKey', 'bearerKey', 'rawBody', 'replayId', 'window', 'refusal', 'watermark', 'redeemedJti', 'tokenOrgId',
   'onUnsent', 'reloadPrincipal'] as const
 
 /** Declares every slot once, with null, so that all requests share one shape. Each layer calls it; the first call counts. */

@@ -3,7 +3,7 @@
  * each layer runs is its hook phase: transport and kill switch at onRequest, layers 2 to 7 at preParsing, watermark at onSend,
  * anomaly detection at onResponse.
  */
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import anomalyDetection, { type AnomalyDetectionOptions } from './anomaly-detection.ts'
 import authentication, { type AuthenticationOptions } from './authentication.ts'
 import ipAllowlist, { type IpAllowlistOptions } from './ip-allowlist.ts'
@@ -38,23 +38,41 @@ export type LayerName = typeof LAYER_NAMES[number]
 
 /** Registers all ten layers on this scope, in their order. */
 export async function registerLayers (app: FastifyInstance, options: LayersOptions): Promise<void> {
-  startTimer(app, options)
+  const { startClock, stopClock } = layerClock(app, options.onLayerDone)
+  startClock('onRequest')
   await app.register(transport, options.transport)
+  stopClock('onRequest', 'transport')
+  startClock('preParsing')
   await app.register(authentication, options.authentication)
-  stopTimer(app, 'authentication', options)
+  stopClock('preParsing', 'authentication')
   await app.register(signature, options.signature)
-  stopTimer(app, 'signature', options)
+  stopClock('preParsing', 'signature')
   await app.register(ipAllowlist, options.ipAllowlist)
-  stopTimer(app, 'ip-allowlist', options)
+  stopClock('preParsing', 'ip-allowlist')
   await app.register(orgScope, options.orgScope)
-  stopTimer(app, 'org-scope', options)
+  stopClock('preParsing', 'org-scope')
   await app.register(permissionScopes, options.permissionScopes)
-  stopTimer(app, 'permission-scopes', options)
+  stopClock('preParsing', 'permission-scopes')
   await app.register(rateLimits, options.rateLimits)
-  stopTimer(app, 'rate-limits', options)
+  stopClock('preParsing', 'rate-limits')
+  startClock('onResponse')
   await app.register(anomalyDetection, options.anomalyDetection)
+  stopClock('onResponse', 'anomaly-detection')
+  startClock('onSend')
   await app.register(watermark, options.watermark)
+  stopClock('onSend', 'watermark')
+  startClock('onRequest')
   await app.register(killSwitch, options.killSwitch)
+  stopClock('onRequest', 'kill-switch')
+}
+
+type Phase = 'onRequest' | 'preParsing' | 'onSend' | 'onResponse'
+
+interface LayerClock {
+  /** From here on in this phase, time belongs to the layer that is registered next. */
+  startClock (phase: Phase): void
+  /** Tells how long the layer registered last took in this phase. A layer that refuses is not told: its request ends there. */
+  stopClock (phase: Phase, layer: LayerName): void
 }
 
 declare module 'fastify' {
@@ -64,22 +82,38 @@ declare module 'fastify' {
   }
 }
 
-function startTimer (app: FastifyInstance, options: LayersOptions): void {
-  if (options.onLayerDone === undefined) return
+function layerClock (app: FastifyInstance, onLayerDone: LayersOptions['onLayerDone']): LayerClock {
+  if (onLayerDone === undefined) return { startClock () {}, stopClock () {} }
   app.decorateRequest('layerDoneAt', 0)
-  app.addHook('preParsing', function startClock (request, _reply, payload, done) {
-    request.layerDoneAt = performance.now()
-    done(null, payload)
-  })
+  return {
+    startClock: (phase) => addHook(app, phase, (request) => { request.layerDoneAt = performance.now() }),
+    stopClock: (phase, layer) => addHook(app, phase, (request) => {
+      const nowMs = performance.now()
+      onLayerDone(layer, (nowMs - request.layerDoneAt) * 1000)
+      request.layerDoneAt = nowMs
+    })
+  }
 }
 
-function stopTimer (app: FastifyInstance, name: LayerName, options: LayersOptions): void {
-  const { onLayerDone } = options
-  if (onLayerDone === undefined) return
-  app.addHook('preParsing', function stopClock (request, _reply, payload, done) {
-    const nowMs = performance.now()
-    onLayerDone(name, (nowMs - request.layerDoneAt) * 1000)
-    request.layerDoneAt = nowMs
-    done(null, payload)
-  })
+function addHook (app: FastifyInstance, phase: Phase, observe: (request: FastifyRequest) => void): void {
+  switch (phase) {
+    case 'onRequest':
+    case 'onResponse':
+      app.addHook(phase === 'onRequest' ? 'onRequest' : 'onResponse', function timeLayer (request: FastifyRequest, _reply: FastifyReply, done: () => void) {
+        observe(request)
+        done()
+      })
+      break
+    case 'preParsing':
+      app.addHook(phase, function timeLayer (request, _reply, payload, done) {
+        observe(request)
+        done(null, payload)
+      })
+      break
+    case 'onSend':
+      app.addHook(phase, function timeLayer (request, _reply, payload, done) {
+        observe(request)
+        done(null, payload)
+      })
+  }
 }

@@ -2,7 +2,8 @@
  * Layer 7, rate limits. Answers: exhaustion by one key, and the replay of a signed request that changes state.
  *
  * Phase: preParsing, last before the body is parsed: only what passed layers 2 to 6 spends quota. Reads: `principal`, `replayId`.
- * Leaves: `window`, `degraded`. Refuses with: `rate_limited`, `signature_replayed`, `unavailable`.
+ * Leaves: `window`, `degraded`. Refuses with: `rate_limited`, `signature_replayed`, `unavailable`. An answer that layers 3 to 6
+ * refused shows the windows as they are.
  * Store: one atomic step and one round trip for both windows, the replay record and the key's epoch. A stale epoch spends
  * nothing: the record is read again and layers 2, 4, 5 and 6 judge again. Store away: the key record is read afresh and an exact window in this
  * process admits the share max(1, floor(limit / instances)); the audit row says so. Never unlimited.
@@ -38,6 +39,20 @@ const rateLimits: FastifyPluginAsync<RateLimitsOptions> = async (app, options) =
     request.window = verdict.window
     setWindowHeaders(request, reply)
     if (verdict.outcome === 'refused') throw exceeded(getPrincipal(request), verdict)
+    return payload
+  })
+
+  // What layers 3 to 6 refused, and what was replayed, never reached the windows; its one round trip is this look at them.
+  app.addHook('onSend', async function showUntouchedWindow (request, reply, payload) {
+    if (request.principal === null || request.window !== null) return payload
+    const { keyId, perMinute, perHour } = request.principal
+    try {
+      request.window = await store.readWindow({ keyId, perMinute, perHour })
+    } catch {
+      // The shared windows are away; what this process would judge by is told instead, as for an admitted request.
+      request.window = local.read(keyId, perMinute, perHour)
+    }
+    setWindowHeaders(request, reply)
     return payload
   })
 

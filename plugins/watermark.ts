@@ -19,6 +19,8 @@ import { mintWatermark } from './lib/watermark-id.ts'
 const SECRET_BYTES_MIN = 32
 const USER_AGENT_CHARS_MAX = 256
 const PATH_HASH_CHARS = 32
+/** Keys, signing secrets and tokens that a client put where they do not belong; what may be kept of them is their beginning. */
+const SECRET_IN_TEXT = /(fb_live_[0-9a-f]{4}|fbs_|whsec_|eyJ)[\w.-]{8,}/g
 const UNKNOWN_ADDRESS = '0.0.0.0'
 const RETRY_AFTER_SECONDS = '2'
 
@@ -34,6 +36,13 @@ export interface WatermarkOptions {
   now?: () => number
 }
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The client's address when the request began. */
+    clientAddress: string | null
+  }
+}
+
 const watermark: FastifyPluginAsync<WatermarkOptions> = async (app, options) => {
   const { secret, audit, refusals } = options
   const instance = options.instance ?? 'local'
@@ -41,9 +50,12 @@ const watermark: FastifyPluginAsync<WatermarkOptions> = async (app, options) => 
   if (!Buffer.isBuffer(secret) || secret.length < SECRET_BYTES_MIN) throw new TypeError(`watermark: secret must be a Buffer of at least ${SECRET_BYTES_MIN} bytes`)
   if (typeof audit?.record !== 'function') throw new TypeError('watermark: the option audit must be an AuditSink')
   declareSlots(app)
+  if (!app.hasRequestDecorator('clientAddress')) app.decorateRequest('clientAddress', null)
 
   app.addHook('onRequest', function mint (request, _reply, done) {
     watermarkOf(request)
+    // A request whose reading is broken off has no socket to ask any more.
+    request.clientAddress = addressOf(request)
     done()
   })
 
@@ -75,7 +87,7 @@ const watermark: FastifyPluginAsync<WatermarkOptions> = async (app, options) => 
 
   function countUnauthenticated (request: FastifyRequest, reply: FastifyReply): void {
     if (request.refusal === null) return
-    refusals?.count({ ip: addressOf(request), code: request.refusal.code, status: reply.statusCode, at: new Date(now()) })
+    refusals?.count({ ip: request.clientAddress ?? addressOf(request), code: request.refusal.code, status: reply.statusCode, at: new Date(now()) })
   }
 
   /** An answer that could not be recorded does not leave: the caller gets 503, and what its handler spent is given back. */
@@ -117,7 +129,7 @@ const watermark: FastifyPluginAsync<WatermarkOptions> = async (app, options) => 
       status: reply.statusCode,
       code: refusal?.code ?? null,
       reason: refusal?.reason ?? null,
-      ip: addressOf(request),
+      ip: request.clientAddress ?? addressOf(request),
       userAgent: userAgentOf(request),
       instance,
       degraded: request.degraded,
@@ -136,7 +148,7 @@ function addressOf (request: FastifyRequest): string {
 
 function userAgentOf (request: FastifyRequest): string | null {
   // PostgreSQL text holds no NUL, and a log line must stay one line.
-  return request.headers['user-agent']?.replace(/[^\x20-\x7e]/g, '?').slice(0, USER_AGENT_CHARS_MAX) ?? null
+  return request.headers['user-agent']?.replace(/[^\x20-\x7e]/g, '?').replace(SECRET_IN_TEXT, '$1...').slice(0, USER_AGENT_CHARS_MAX) ?? null
 }
 
 export default fp(watermark, { name: 'watermark', fastify: '5.x' })

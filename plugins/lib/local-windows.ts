@@ -4,7 +4,7 @@
  * swept, and beyond `keysMax` keys or `replaysMax` records the least recently used go first.
  */
 import { LRUCache } from 'lru-cache'
-import type { AdmissionVerdict } from '../context.ts'
+import type { AdmissionVerdict, WindowState } from '../context.ts'
 import { assertLimits, HOUR_MS, SlidingWindow } from './sliding-window.ts'
 
 const SWEEP_EVERY_MS = 30_000
@@ -23,6 +23,8 @@ export interface LocalWindowsOptions {
 export interface LocalWindows {
   /** Judges and, when admitted, spends. Throws RangeError for limits outside 1 to 100 000. Never `stale`. */
   admit (keyId: string, perMinute: number, perHour: number, replayId: string | null, replayTtlSeconds: number): AdmissionVerdict
+  /** What this process has left of a key's windows; spends nothing. */
+  read (keyId: string, perMinute: number, perHour: number): WindowState
 }
 
 export function localWindows (options: LocalWindowsOptions): LocalWindows {
@@ -39,16 +41,24 @@ export function localWindows (options: LocalWindowsOptions): LocalWindows {
     for (const [replay, expiryMs] of replayExpiryMs.entries()) if (expiryMs <= nowMs) replayExpiryMs.delete(replay)
   }
 
+  function windowOf (keyId: string, limits: { perMinute: number, perHour: number }): SlidingWindow {
+    const window = windows.get(keyId) ?? new SlidingWindow(limits)
+    window.setLimits(limits)
+    return window
+  }
+
   return {
+    read (keyId, perMinute, perHour) {
+      assertLimits({ perMinute, perHour })
+      return { ...windowOf(keyId, { perMinute: share(perMinute, instances), perHour: share(perHour, instances) }).read(now()), limit: perMinute }
+    },
     admit (keyId, perMinute, perHour, replayId, replayTtlSeconds) {
       assertLimits({ perMinute, perHour })
       const nowMs = now()
       sweep(nowMs)
       const replay = replayId === null ? null : `${keyId}:${replayId}`
       if (replay !== null && (replayExpiryMs.get(replay) ?? 0) > nowMs) return { outcome: 'replayed' }
-      const limits = { perMinute: share(perMinute, instances), perHour: share(perHour, instances) }
-      const window = windows.get(keyId) ?? new SlidingWindow(limits)
-      window.setLimits(limits)
+      const window = windowOf(keyId, { perMinute: share(perMinute, instances), perHour: share(perHour, instances) })
       const verdict = window.admit(nowMs)
       windows.set(keyId, window)
       if (replay !== null && verdict.outcome === 'admitted') replayExpiryMs.set(replay, nowMs + replayTtlSeconds * 1000)

@@ -14,6 +14,9 @@ const SEGMENT = /^[A-Za-z0-9_-]+$/
 
 export interface ResultTokenClaims { evaluationId: string, orgId: string, jti: string }
 
+/** How far another instance's clock may be ahead of ours: a token from further ahead would outlive its fifteen minutes. */
+const CLOCK_SKEW_SECONDS = 30
+
 /** A token that expires 900 seconds after `iatSeconds` (Unix seconds). */
 export function mintResultToken (claims: ResultTokenClaims & { iatSeconds: number }, secret: Buffer): string {
   const payload = Buffer.from(JSON.stringify({
@@ -31,7 +34,7 @@ export function verifyResultToken (token: string, secret: Buffer, nowSeconds: nu
   if (given.length !== expected.length || !timingSafeEqual(given, expected)) return null
   const claims = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8')) as Record<string, unknown>
   const { iss, aud, sub, org, jti, iat, exp } = claims
-  if (iss !== ISSUER || aud !== AUDIENCE || typeof iat !== 'number' || exp !== iat + TOKEN_TTL_SECONDS || exp <= nowSeconds) return null
+  if (iss !== ISSUER || aud !== AUDIENCE || typeof iat !== 'number' || exp !== iat + TOKEN_TTL_SECONDS || exp <= nowSeconds || iat > nowSeconds + CLOCK_SKEW_SECONDS) return null
   return typeof sub === 'string' && typeof org === 'string' && typeof jti === 'string' ? { evaluationId: sub, orgId: org, jti } : null
 }
 

@@ -21,17 +21,20 @@ ARGV[1] epoch under which the caller read the record; '' when it does not know
 ARGV[2] random epoch, taken when the key has none
 ARGV[3] limit of the minute window   ARGV[4] limit of the hour window
 ARGV[5] seconds to remember the request; 0 for one that may repeat
+ARGV[6] 'read' to look at the windows only: the epoch and the replay record are then neither read nor written
 
 Returns one of
 {'stale', epoch}                                      nothing spent, nothing remembered
 {'replayed'}                                          nothing spent
 {'refused', remaining, resetMs, retryAfterMs, window} nothing spent, nothing remembered; window is 'minute' or 'hour'
 {'admitted', remaining, resetMs}                      spent, and remembered when ARGV[5] is not 0
+{'read', remaining, resetMs}                          nothing spent, nothing remembered
 
 A changed limit keeps the ring's times, so it never hands out a fresh window. A larger one re-packs the ring; the ring never
 shrinks while it lives, so that a limit lowered and raised again has forgotten nothing.
 ]]
-local epoch = redis.call('GET', KEYS[1])
+local onlyRead = ARGV[6] == 'read'
+local epoch = onlyRead and ARGV[1] or redis.call('GET', KEYS[1])
 if not epoch then
   epoch = ARGV[2]
   redis.call('SET', KEYS[1], epoch, 'EX', ${EPOCH_TTL_SECONDS})
@@ -99,9 +102,11 @@ local function left (limit, window)
 end
 
 local remaining = math.min(left(perMinute, ${MINUTE_MS}), left(perHour, ${HOUR_MS}))
+local reset = clock + math.max(0, ${MINUTE_MS} - newestAge)
+if onlyRead then return {'read', remaining, reset} end
 local minuteWait, hourWait = wait(perMinute, ${MINUTE_MS}), wait(perHour, ${HOUR_MS})
 if minuteWait > 0 or hourWait > 0 then
-  return {'refused', remaining, clock + math.max(0, ${MINUTE_MS} - newestAge), math.max(minuteWait, hourWait) + behind, hourWait > minuteWait and 'hour' or 'minute'}
+  return {'refused', remaining, reset, math.max(minuteWait, hourWait) + behind, hourWait > minuteWait and 'hour' or 'minute'}
 end
 
 local renew = count == 0 or second < renewed or second - renewed >= ${RING_TTL_SECONDS / 2}

@@ -71,22 +71,17 @@ export class SlidingWindow {
     this.#position = this.#count
   }
 
+  /** What is left at `nowMs`; spends nothing. */
+  read (nowMs: number): WindowReading {
+    const { now, clockMs } = this.#clock(nowMs)
+    return this.#read(now, clockMs)
+  }
+
   /** Judges a request at `nowMs` and, when it is admitted, spends it. */
   admit (nowMs: number): WindowVerdict {
-    // Everything has left both windows; this also keeps a long rest from looking like a step back of the u32 clock.
-    if (nowMs - this.#newestMs >= HOUR_MS) this.#count = this.#position = 0
-    let now = Math.floor(nowMs) % WRAP
-    let behindMs = 0
-    if (this.#count > 0) {
-      const sinceNewest = elapsed(now, this.#nthNewest(1))
-      if (sinceNewest >= STEPPED_BACK) {
-        behindMs = WRAP - sinceNewest
-        now = this.#nthNewest(1)
-      }
-    }
+    const { now, clockMs, behindMs } = this.#clock(nowMs)
     const minuteWaitMs = this.#wait(now, this.#perMinute, MINUTE_MS)
     const hourWaitMs = this.#wait(now, this.#perHour, HOUR_MS)
-    const clockMs = Math.floor(nowMs) + behindMs
     if (minuteWaitMs > 0 || hourWaitMs > 0) {
       return {
         outcome: 'refused',
@@ -100,6 +95,17 @@ export class SlidingWindow {
     this.#count = Math.min(this.#count + 1, this.#ring.length)
     this.#newestMs = clockMs
     return { outcome: 'admitted', window: this.#read(now, clockMs) }
+  }
+
+  /** The time to judge at. A clock behind the newest time stands at it: a step back must not open the window. */
+  #clock (nowMs: number): { now: number, clockMs: number, behindMs: number } {
+    // Everything has left both windows; this also keeps a long rest from looking like a step back of the u32 clock.
+    if (nowMs - this.#newestMs >= HOUR_MS) this.#count = this.#position = 0
+    const now = Math.floor(nowMs) % WRAP
+    const sinceNewest = this.#count === 0 ? 0 : elapsed(now, this.#nthNewest(1))
+    if (sinceNewest < STEPPED_BACK) return { now, clockMs: Math.floor(nowMs), behindMs: 0 }
+    const behindMs = WRAP - sinceNewest
+    return { now: this.#nthNewest(1), clockMs: Math.floor(nowMs) + behindMs, behindMs }
   }
 
   #read (now: number, clockMs: number): WindowReading {

@@ -29,6 +29,16 @@ export function verifyWatermark (text: string, secret: Buffer): boolean {
   return timingSafeEqual(Buffer.from(mac), Buffer.from(macOf(body, secret)))
 }
 
+/** Time and random part of a watermark, or null for any other text. */
+export function bodyOf (text: string): string | null {
+  return WATERMARK.exec(text)?.[1] ?? null
+}
+
+/** The watermark of a body that is known to be ours: an opened reference holds one. */
+export function sealBody (body: string, secret: Buffer): string {
+  return `wm_${body}${macOf(body, secret)}`
+}
+
 /** Unix milliseconds at which a watermark was minted. NaN when the text is none. */
 export function watermarkTime (text: string): number {
   return WATERMARK.test(text) ? Number.parseInt(text.slice(3, 3 + TIME_CHARS), 36) : Number.NaN

@@ -4,10 +4,9 @@
  * `refusalCounter`: refusals before authentication, counted per network and minute, so that a flood of them costs a bounded
  * number of rows. When the database is down the sink answers `unavailable` (503) and the counter keeps what it has.
  */
-import { isIPv4 } from 'node:net'
 import { ApiError } from '../../errors.ts'
 import type { AuditRow, AuditSink, RefusalCounter } from '../context.ts'
-import { normaliseAddress } from '../lib/cidr.ts'
+import { networkOf } from '../lib/network.ts'
 
 const MINUTE_MS = 60_000
 const FLUSH_BATCH_MAX = 500
@@ -169,18 +168,4 @@ export function refusalCounter (options: RefusalCounterOptions): RefusalCounter 
       await flush()
     }
   }
-}
-
-/** The /24 of an IPv4 address, the /64 of an IPv6 address; `unknown` for anything else. */
-export function networkOf (ip: string): string {
-  const address = normaliseAddress(ip)
-  if (address === null) return 'unknown'
-  if (isIPv4(address)) return `${address.slice(0, address.lastIndexOf('.'))}.0/24`
-  const [head = '', tail] = address.split('%', 1).join('').split('::')
-  const left = head === '' ? [] : head.split(':')
-  const right = tail === undefined || tail === '' ? [] : tail.split(':')
-  const rightGroups = right.length + (right.at(-1)?.includes('.') === true ? 1 : 0)
-  const zeros = tail === undefined ? 0 : 8 - left.length - rightGroups
-  const groups = [...left, ...new Array<string>(zeros).fill('0'), ...right].slice(0, 4)
-  return `${groups.map((group) => Number.parseInt(group, 16).toString(16)).join(':')}::/64`
 }

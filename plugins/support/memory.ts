@@ -31,6 +31,9 @@ export function memoryAdmissionStore (options: MemoryOptions = {}): AdmissionSto
       if (epoch !== request.epoch) return { outcome: 'stale', epoch }
       return windows.admit(request.keyId, request.perMinute, request.perHour, request.replayId, request.replayTtlSeconds)
     },
+    async readWindow ({ keyId, perMinute, perHour }) {
+      return windows.read(keyId, perMinute, perHour)
+    },
     async readEpoch (keyId) {
       return epochs.get(keyId) ?? renewEpoch(keyId)
     },

@@ -17,7 +17,7 @@ const CLOSE_TIMEOUT_MS = 1000
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
-    fbAdmit (epochKey: string, ringKey: string, replayKey: string, epoch: string, proposedEpoch: string, perMinute: number, perHour: number, replayTtlSeconds: number): Result<unknown, Context>
+    fbAdmit (epochKey: string, ringKey: string, replayKey: string, epoch: string, proposedEpoch: string, perMinute: number, perHour: number, replayTtlSeconds: number, mode: 'admit' | 'read'): Result<unknown, Context>
     fbTake (key: string): Result<unknown, Context>
     fbGiveBack (key: string): Result<unknown, Context>
   }
@@ -117,9 +117,16 @@ export function redisAdmissionStore (redis: Redis, options: StoreOptions = {}): 
       const replayTtlSeconds = request.replayId === null ? 0 : Math.max(1, Math.ceil(request.replayTtlSeconds))
       const reply = await redis.fbAdmit(
         keyOf(request.keyId, 'e'), keyOf(request.keyId, 'w'), keyOf(request.keyId, `r:${request.replayId ?? ''}`),
-        request.epoch, randomUUID(), request.perMinute, request.perHour, replayTtlSeconds
+        request.epoch, randomUUID(), request.perMinute, request.perHour, replayTtlSeconds, 'admit'
       )
       return readVerdict(reply, request)
+    },
+    async readWindow ({ keyId, perMinute, perHour }) {
+      assertLimits({ perMinute, perHour })
+      const reply = await redis.fbAdmit(keyOf(keyId, 'e'), keyOf(keyId, 'w'), keyOf(keyId, 'r:'), '', '', perMinute, perHour, 0, 'read')
+      const [outcome, remaining, resetAtMs]: unknown[] = Array.isArray(reply) ? reply : []
+      if (outcome !== 'read' || typeof remaining !== 'number' || typeof resetAtMs !== 'number') throw new Error('Redis answered the window script with something else than a window')
+      return { limit: perMinute, remaining, resetAtMs }
     },
     async readEpoch (keyId) {
       const proposed = randomUUID()
