@@ -1,6 +1,8 @@
 /** Walks a configuration with a stack of its own and reduces each string in it to a fact. The strings stay here. */
+import { isDynamicHost, literalClasses, urlClasses } from './addresses.ts'
+import { isKeyMaterial, nameClasses, referenceClasses } from './lexicon.ts'
 import {
-  isAuthComparison, isPlainHttpPublic, isSecretField, isSecretValue, isSqlField, isUrlField, providerOf
+  isAuthComparison, isDynamicCode, isPlaceholder, isPlainHttpPublic, isSecretField, isSecretValue, isSqlField, isUrlField, providerOf
 } from './patterns.ts'
 import { cleanName, isFields, under, type Fields } from './shape.ts'
 import type { Fact, FactClass, LeafKind } from './types.ts'
@@ -25,6 +27,10 @@ export interface FactOptions {
   /** The module runs SQL: its query-like fields are statements. */
   sql: boolean
   parameterised: boolean
+  /** The module runs shell commands. */
+  shell: boolean
+  /** Names of the platform's own variables, which are no data of a run. */
+  ownVariable: RegExp
 }
 
 interface Frame { value: unknown, pointer: string, field: string, compared: boolean, depth: number }
@@ -108,5 +114,29 @@ function classesOf (leaf: Leaf, kind: LeafKind, readsData: boolean, isToken: boo
     if (options.parameterised) classes.push('sql-parameterised')
   }
   if (leaf.compared && readsData && isAuthComparison(value)) classes.push('auth-check')
+  classes.push(...placeClasses(leaf, kind, readsData, options), ...contentClasses(leaf, kind, isToken))
+  return classes
+}
+
+/** What a string is because of the field it stands in. */
+function placeClasses ({ field, value, compared, pointer }: Leaf, kind: LeafKind, readsData: boolean, options: FactOptions): FactClass[] {
+  const classes: FactClass[] = []
+  if (isUrlField(field)) {
+    classes.push(...urlClasses(value))
+    // The address that the module itself calls, not one that stands in what it sends.
+    if (readsData && kind !== 'code' && isUrlField(pointer.slice(pointer.lastIndexOf('/') + 1)) && isDynamicHost(value, options.ownVariable)) classes.push('dynamic-host')
+  }
+  if (options.shell && /^(?:command|cmd|script|args|arguments)$/i.test(field)) classes.push('command-text')
+  if (compared && /status_?code|\bstatus\b/i.test(value.slice(0, 2000))) classes.push('status-check')
+  if (/idempoten/i.test(field.slice(0, 100))) classes.push('idempotency')
+  return classes
+}
+
+/** What a string is because of what it holds or reads. */
+function contentClasses ({ field, value }: Leaf, kind: LeafKind, isToken: boolean): FactClass[] {
+  const classes: FactClass[] = kind === 'literal' ? literalClasses(value) : referenceClasses(value)
+  if (kind === 'code' && isDynamicCode(value)) classes.push('dynamic-code')
+  if (isKeyMaterial(field) && !isToken && (kind !== 'literal' || (value.length >= 12 && !isPlaceholder(value)))) classes.push('key-material')
+  if (!classes.includes('card-data') && nameClasses(field).includes('card-data')) classes.push('card-data')
   return classes
 }

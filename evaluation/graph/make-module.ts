@@ -1,19 +1,25 @@
 /** One Make module: its facts, its connections and what its error handler does. */
 import { makeNature, httpEffects } from './effects.ts'
 import { factsOf, leavesOf, type Leaf, type Reading } from './leaves.ts'
-import { cleanText, fieldsOf, isFields, isFilled, isTrue, LABEL_LENGTH_MAX, listOf, textOf, versionOf, type Fields } from './shape.ts'
+import { cleanText, fieldsOf, isFields, isFilled, isTrue, LABEL_LENGTH_MAX, listOf, textOf, UNRECOGNISED_TYPE, versionOf, type Fields } from './shape.ts'
+import { makeTraits } from './traits.ts'
 import type { FlowNode, NodeConnection, NodeKind } from './types.ts'
 
 const TYPE_LENGTH_MAX = 120
+const TYPE = /^[\w#. -]{1,80}(?::[\w. -]{1,80})?$/
 const CONNECTION_SLOT = /^(?:__IMTCONN__|__IMTHOOK__|__IMTKEY__|account|makeConnectionId|hook|auth|key)$|Keychain$/
 const DIRECTIVES = ['Ignore', 'Resume', 'Break', 'Rollback', 'Commit']
 const CODE_FIELD = /^(?:code|script|source|jscode|pythoncode|function)$/i
+/** Variables of the organization and team, and of the scenario's own run. */
+const OWN_VARIABLE = /^\s{0,8}var\./
 const VALUE_LISTS = ['parameters', 'params', 'values', 'bindings', 'queryParams', 'queryParameters']
 
 export interface Place { pointer: string, depth: number, orphan: boolean, disabled: boolean }
 
 export function makeNode (module: Fields, place: Place, key: string): FlowNode {
-  const type = cleanText(textOf(module.module), TYPE_LENGTH_MAX)
+  const stated = cleanText(textOf(module.module), TYPE_LENGTH_MAX)
+  // A type is a name; anything else is somebody's text.
+  const type = TYPE.test(stated) ? stated : UNRECOGNISED_TYPE
   const colon = type.indexOf(':')
   const app = colon < 0 ? type : type.slice(0, colon)
   const op = colon < 0 ? '' : type.slice(colon + 1)
@@ -23,6 +29,7 @@ export function makeNode (module: Fields, place: Place, key: string): FlowNode {
   const label = cleanText(textOf(fieldsOf(fieldsOf(module.metadata).designer).name), LABEL_LENGTH_MAX)
   const { items, suffix, ...handling } = handlerFacts(module)
   const leaves = configuration(module, place.pointer)
+  const traits = makeTraits(module, kind, type, leaves)
   return {
     key,
     pointer: place.pointer,
@@ -43,10 +50,13 @@ export function makeNode (module: Fields, place: Place, key: string): FlowNode {
     facts: factsOf(leaves, {
       read: (leaf) => readLeaf(leaf, kind),
       sql: effects.includes('SQL'),
-      parameterised: VALUE_LISTS.some((name) => isFilled(mapper[name]))
+      parameterised: VALUE_LISTS.some((name) => isFilled(mapper[name])),
+      shell: effects.includes('SHELL'),
+      ownVariable: OWN_VARIABLE
     }),
     refs: refsOf(leaves),
-    noted: false
+    noted: false,
+    ...(traits.length === 0 ? {} : { traits })
   }
 }
 

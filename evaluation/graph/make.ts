@@ -3,6 +3,7 @@
  * costs memory and no call stack. Modules come out in document order.
  */
 import { addNode, countNotes, drop, newDraft, Refusal, report, uniqueKey, type Draft } from './draft.ts'
+import { noteTexts } from './notes.ts'
 import { handlerFacts, makeNode, type Place } from './make-module.ts'
 import { cleanName, fieldsOf, isFields, isFilled, isTrue, listOf, textOf, type Fields } from './shape.ts'
 import type { EdgeKind, FactGraph, FlowEdge } from './types.ts'
@@ -34,6 +35,7 @@ export function importMake (blueprint: Fields, pointer: string, beside: Fields):
   readSettings(graph, blueprint, beside)
   const metadata = fieldsOf(blueprint.metadata)
   graph.notes = countNotes(metadata.notes) + countNotes(blueprint.notes) + countNotes(blueprint.description)
+  for (const [value, where] of [[metadata.notes, 'metadata/notes'], [blueprint.notes, 'notes'], [blueprint.description, 'description']] as const) noteTexts(graph, value, `${pointer}/${where}`)
   readFlow(reader, topFrame(listOf(blueprint.flow), `${pointer}/flow`, false))
   if (graph.nodes.length > 0) graph.entries.push(0)
   listOf(fieldsOf(metadata.designer).orphans).forEach((orphan, i) => {
@@ -86,7 +88,11 @@ function readModule (reader: Reader, frame: Frame, position: number): void {
   linkTo(reader, frame, index)
   const feeder = textOf(fieldsOf(module.parameters).feeder)
   if (feeder !== '') reader.feeders.push({ index, id: feeder })
-  if (isFilled(fieldsOf(fieldsOf(module.metadata).restore))) drop(reader, `${pointer}/metadata/restore`)
+  const { restore } = fieldsOf(module.metadata)
+  if (isFilled(restore)) {
+    drop(reader, `${pointer}/metadata/restore`)
+    noteTexts(reader.graph, restore, `${pointer}/metadata/restore`)
+  }
   frame.previous = index
   openFlows(reader, frame, module, index, pointer)
 }

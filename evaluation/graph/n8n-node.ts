@@ -2,11 +2,13 @@
 import { httpEffects, n8nNature, type Nature } from './effects.ts'
 import { factsOf, leavesOf, type Leaf, type Reading } from './leaves.ts'
 import { isSqlField, looksLikeToken, readsError } from './patterns.ts'
-import { cleanName, cleanText, fieldsOf, isFields, isFilled, isTrue, listOf, textOf, versionOf, type Fields } from './shape.ts'
+import { cleanName, cleanText, fieldsOf, isFields, isFilled, isTrue, listOf, textOf, UNRECOGNISED_TYPE, versionOf, type Fields } from './shape.ts'
 import { n8nDefaultOperation, verbOf } from './tables.ts'
+import { n8nTraits } from './traits.ts'
 import type { FlowNode, NodeConnection } from './types.ts'
 
 const TYPE_LENGTH_MAX = 120
+const TYPE = /^(?:@[\w.-]{1,60}\/)?[\w.-]{1,100}$/
 const BASE = 'n8n-nodes-base.'
 const LANGCHAIN = '@n8n/n8n-nodes-langchain.'
 /** The only values kept of `authentication`; anything else, an expression for instance, is `other`. */
@@ -14,12 +16,15 @@ const AUTHENTICATIONS: ReadonlySet<string> = new Set(['none', 'basicAuth', 'head
   'predefinedCredentialType', 'genericCredentialType'])
 const ENTRIES: ReadonlySet<string> = new Set(['webhook', 'formTrigger', 'mcpTrigger', 'chatTrigger'])
 const ERROR_READERS: ReadonlySet<string> = new Set(['if', 'switch', 'filter', 'code', 'function', 'functionItem'])
+const OWN_VARIABLE = /^\s{0,8}\$(?:env|vars|execution|workflow|secrets)\b/
 const READS_DATA = /\$(?:json|input|items?|env|vars|binary|fromAI|prevNode|node|execution|workflow)\b|\$\(/i
 
 interface Identity { name: string, app: string, community: boolean, hitl: boolean }
 
 export function makeN8nNode (node: Fields, pointer: string, key: string, label: string): FlowNode {
-  const type = cleanText(textOf(node.type), TYPE_LENGTH_MAX)
+  const stated = cleanText(textOf(node.type), TYPE_LENGTH_MAX)
+  // A type is a name; anything else is somebody's text.
+  const type = TYPE.test(stated) ? stated : UNRECOGNISED_TYPE
   const parameters = fieldsOf(node.parameters)
   const identity = identityOf(type)
   const operation = textOf(parameters.operation) || (n8nDefaultOperation(identity.name) ?? '')
@@ -27,6 +32,7 @@ export function makeN8nNode (node: Fields, pointer: string, key: string, label: 
   const authentication = authenticationOf(identity.name, nature, parameters)
   if (ENTRIES.has(identity.name) && authentication === 'none' && isExposed(identity.name, parameters)) nature.effects.push('OPEN')
   const leaves = leavesOf(parameters, `${pointer}/parameters`)
+  const traits = n8nTraits(node, { ...identity, kind: nature.kind, authentication }, leaves)
   const sql = nature.effects.includes('SQL')
   const testsError = identity.name === 'errorTrigger' || (ERROR_READERS.has(identity.name) && leaves.some(({ value }) => readsError(value)))
   return {
@@ -49,9 +55,10 @@ export function makeN8nNode (node: Fields, pointer: string, key: string, label: 
     ...(authentication === undefined ? {} : { authentication }),
     approval: identity.hitl || isApproval(identity.name, operation, parameters),
     ...(testsError ? { testsError } : {}),
-    facts: factsOf(leaves, { read: (leaf) => readLeaf(leaf, sql), sql, parameterised: isParameterised(parameters) }),
+    facts: factsOf(leaves, { read: (leaf) => readLeaf(leaf, sql), sql, parameterised: isParameterised(parameters), shell: nature.effects.includes('SHELL'), ownVariable: OWN_VARIABLE }),
     refs: refsOf(leaves),
-    noted: isFilled(node.notes)
+    noted: isFilled(node.notes),
+    ...(traits.length === 0 ? {} : { traits })
   }
 }
 

@@ -1,5 +1,6 @@
 /** n8n workflows: a list of nodes and connections by name. Connections that lead nowhere are reported and left out. */
 import { addNode, countNotes, drop, newDraft, report, uniqueKey, type Draft } from './draft.ts'
+import { notePinned, noteText } from './notes.ts'
 import { makeN8nNode, outputsOf } from './n8n-node.ts'
 import { cleanText, fieldsOf, isFields, isFilled, LABEL_LENGTH_MAX, listOf, REDACTED, textOf, under, type Fields } from './shape.ts'
 import type { EdgeKind, FactGraph } from './types.ts'
@@ -21,6 +22,7 @@ export function importN8n (workflow: Fields, pointer: string): FactGraph {
   const reader: Reader = { ...newDraft('n8n', workflow.name), byName: new Map(), sources: [] }
   const { graph } = reader
   graph.notes = countNotes(textOf(workflow.description))
+  noteText(graph, textOf(workflow.description), `${pointer}/description`)
   listOf(workflow.nodes).forEach((node, i) => readNode(reader, node, `${pointer}/nodes/${i}`))
   resolveRefs(reader)
   const connections = fieldsOf(workflow.connections)
@@ -40,6 +42,7 @@ function readNode (reader: Reader, node: unknown, pointer: string): void {
   }
   if (node.type === STICKY_NOTE) {
     reader.graph.notes++
+    noteText(reader.graph, textOf(fieldsOf(node.parameters).content), `${pointer}/parameters/content`)
     return
   }
   const name = textOf(node.name)
@@ -51,6 +54,7 @@ function readNode (reader: Reader, node: unknown, pointer: string): void {
   const index = addNode(reader, makeN8nNode(node, pointer, key, label))
   reader.sources.push(node)
   if (!known && name !== '') reader.byName.set(name, index)
+  noteText(reader.graph, textOf(node.notes), `${pointer}/notes`)
   for (const slot of Object.keys(fieldsOf(node.credentials))) {
     const credential = fieldsOf(fieldsOf(node.credentials)[slot])
     for (const field of Object.keys(credential)) {
@@ -123,13 +127,19 @@ function readSettings (graph: FactGraph, workflow: Fields): void {
   graph.settings.active = workflow.isArchived === true ? false : stated ?? (published ? true : null)
   graph.settings.errorWorkflow = isFilled(settings.errorWorkflow)
   graph.settings.subWorkflow = graph.nodes.some(({ type, disabled }) => type === 'n8n-nodes-base.executeWorkflowTrigger' && !disabled)
+  if (textOf(settings.saveDataErrorExecution) !== '') graph.settings.keepsErrors = settings.saveDataErrorExecution !== 'none'
+  if (textOf(settings.saveDataSuccessExecution) !== '') graph.settings.keepsSuccesses = settings.saveDataSuccessExecution !== 'none'
+  if (isFilled(settings.redactionPolicy) && settings.redactionPolicy !== 'none') graph.settings.redacts = true
   graph.settings.template = isFilled(textOf(fieldsOf(workflow.meta).templateId))
 }
 
 function dropData (reader: Reader, workflow: Fields, pointer: string): void {
   const pinned = fieldsOf(workflow.pinData)
   for (const name of Object.keys(pinned)) {
-    if (isFilled(pinned[name])) drop(reader, under(`${pointer}/pinData`, name))
+    if (!isFilled(pinned[name])) continue
+    const where = under(`${pointer}/pinData`, name)
+    drop(reader, where)
+    notePinned(reader.graph, pinned[name], where)
   }
   if (isFilled(workflow.staticData)) drop(reader, `${pointer}/staticData`)
   for (const field of DATA_FIELDS) {

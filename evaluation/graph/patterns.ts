@@ -13,32 +13,40 @@ interface TokenPattern {
   structured?: boolean
 }
 
+/**
+ * A token begins where a word does, and behind an escape: in `Bearer%20ghp_…` and `\nghp_…` the character before it belongs to the escape.
+ * `word`: what would make it the middle of a longer word.
+ */
+function token (form: RegExp, word = '[A-Za-z0-9]'): RegExp {
+  return new RegExp(String.raw`(?<!(?<!%[\dA-Fa-f]|\\|\\u[\dA-Fa-f]{3}|\\x[\dA-Fa-f])${word})${form.source}`, 'g')
+}
+
 const TOKENS: readonly TokenPattern[] = [
-  { provider: 'anthropic', hint: 'sk-ant-', pattern: /(?<![A-Za-z0-9])sk-ant-[a-z0-9]{2,10}-[A-Za-z0-9_-]{80,200}/g },
-  { provider: 'openrouter', hint: 'sk-or-v1-', pattern: /(?<![A-Za-z0-9])sk-or-v1-[0-9a-f]{64}/g },
-  { provider: 'openai', hint: 'sk-', pattern: /(?<![A-Za-z0-9])sk-(?:(?:proj|svcacct|admin)-[A-Za-z0-9_-]{40,200}|[A-Za-z0-9]{48}(?![A-Za-z0-9]))/g },
-  { provider: 'aws', hint: 'IA', pattern: /(?<![A-Za-z0-9])(?:AKIA|ASIA)[0-9A-Z]{16}(?![0-9A-Za-z])/g },
-  { provider: 'google', hint: 'AIza', pattern: /(?<![A-Za-z0-9])AIza[0-9A-Za-z_-]{35}(?![0-9A-Za-z_-])/g },
-  { provider: 'slack', hint: 'xox', pattern: /(?<![A-Za-z0-9])xox[abeoprs]-[0-9A-Za-z-]{20,250}/g },
-  { provider: 'slack', hint: 'xapp-', pattern: /(?<![A-Za-z0-9])xapp-\d-[0-9A-Za-z-]{20,250}/g },
-  { provider: 'github', hint: 'gh', pattern: /(?<![A-Za-z0-9])gh[opsur]_[A-Za-z0-9]{36,251}/g },
-  { provider: 'github', hint: 'github_pat_', pattern: /(?<![A-Za-z0-9])github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}/g },
-  { provider: 'stripe', hint: 'k_', pattern: /(?<![A-Za-z0-9])[rs]k_(?:live|test)_[A-Za-z0-9]{24,247}/g },
-  { provider: 'sendgrid', hint: 'SG.', pattern: /(?<![A-Za-z0-9])SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])/g },
-  { provider: 'telegram', hint: ':AA', pattern: /(?<![A-Za-z0-9])(?:bot)?\d{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])/g },
-  { provider: 'notion', hint: 'ntn_', pattern: /(?<![A-Za-z0-9])ntn_[A-Za-z0-9]{43,50}/g },
-  { provider: 'notion', hint: 'secret_', pattern: /(?<![A-Za-z0-9])secret_[A-Za-z0-9]{43}(?![A-Za-z0-9])/g },
-  { provider: 'airtable', hint: 'pat', pattern: /(?<![A-Za-z0-9])pat[A-Za-z0-9]{14}\.[0-9a-f]{64}/g },
-  { provider: 'huggingface', hint: 'hf_', pattern: /(?<![A-Za-z0-9])hf_[A-Za-z0-9]{34}(?![A-Za-z0-9])/g },
-  { provider: 'groq', hint: 'gsk_', pattern: /(?<![A-Za-z0-9])gsk_[A-Za-z0-9]{52}(?![A-Za-z0-9])/g },
-  { provider: 'apify', hint: 'apify_api_', pattern: /(?<![A-Za-z0-9])apify_api_[A-Za-z0-9]{36}(?![A-Za-z0-9])/g },
-  { provider: 'rapidapi', hint: 'msh', pattern: /(?<![A-Za-z0-9])[0-9a-z]{10}msh[0-9a-f]{10,20}p1[0-9a-f]{4,8}jsn[0-9a-f]{10,14}(?![A-Za-z0-9])/g },
+  { provider: 'anthropic', hint: 'sk-ant-', pattern: token(/sk-ant-[a-z0-9]{2,10}-[A-Za-z0-9_-]{80,200}/) },
+  { provider: 'openrouter', hint: 'sk-or-v1-', pattern: token(/sk-or-v1-[0-9a-f]{64}/) },
+  { provider: 'openai', hint: 'sk-', pattern: token(/sk-(?:(?:proj|svcacct|admin)-[A-Za-z0-9_-]{40,200}|[A-Za-z0-9]{48}(?![A-Za-z0-9]))/) },
+  { provider: 'aws', hint: 'IA', pattern: token(/(?:AKIA|ASIA)[0-9A-Z]{16}(?![0-9A-Za-z])/) },
+  { provider: 'google', hint: 'AIza', pattern: token(/AIza[0-9A-Za-z_-]{35}(?![0-9A-Za-z_-])/) },
+  { provider: 'slack', hint: 'xox', pattern: token(/(?:xoxe\.)?xox[abeoprs]-[0-9A-Za-z-]{20,250}/) },
+  { provider: 'slack', hint: 'xapp-', pattern: token(/xapp-\d-[0-9A-Za-z-]{20,250}/) },
+  { provider: 'github', hint: 'gh', pattern: token(/gh[opsur]_[A-Za-z0-9]{36,251}/) },
+  { provider: 'github', hint: 'github_pat_', pattern: token(/github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}/) },
+  { provider: 'stripe', hint: 'k_', pattern: token(/[rs]k_(?:live|test)_[A-Za-z0-9]{24,247}/) },
+  { provider: 'sendgrid', hint: 'SG.', pattern: token(/SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])/) },
+  { provider: 'telegram', hint: ':AA', pattern: token(/(?:bot)?\d{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])/) },
+  { provider: 'notion', hint: 'ntn_', pattern: token(/ntn_[A-Za-z0-9]{43,50}/) },
+  { provider: 'notion', hint: 'secret_', pattern: token(/secret_[A-Za-z0-9]{43}(?![A-Za-z0-9])/) },
+  { provider: 'airtable', hint: 'pat', pattern: token(/pat[A-Za-z0-9]{14}\.[0-9a-f]{64}/) },
+  { provider: 'huggingface', hint: 'hf_', pattern: token(/hf_[A-Za-z0-9]{34}(?![A-Za-z0-9])/) },
+  { provider: 'groq', hint: 'gsk_', pattern: token(/gsk_[A-Za-z0-9]{52}(?![A-Za-z0-9])/) },
+  { provider: 'apify', hint: 'apify_api_', pattern: token(/apify_api_[A-Za-z0-9]{36}(?![A-Za-z0-9])/) },
+  { provider: 'rapidapi', hint: 'msh', pattern: token(/[0-9a-z]{10}msh[0-9a-f]{10,20}p1[0-9a-f]{4,8}jsn[0-9a-f]{10,14}(?![A-Za-z0-9])/) },
   {
     provider: 'jwt',
     hint: 'eyJ',
     structured: true,
     // The look-behind starts a match only at the beginning of a run, and no segment holds a dot: each byte is read at most thrice.
-    pattern: /(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{16,}/g
+    pattern: token(/eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{16,}/, '[A-Za-z0-9_-]')
   },
   {
     provider: 'private-key',
@@ -49,12 +57,17 @@ const TOKENS: readonly TokenPattern[] = [
 ]
 
 /** In three casings rather than case-insensitively: a random token must not be excused by chance. */
-const PLACEHOLDER_WORDS = ['your', 'example', 'placeholder', 'masked', 'fake', 'dummy', 'sample', 'changeme', 'redacted', 'insert']
+const PLACEHOLDER_WORDS = ['example', 'placeholder', 'masked', 'dummy', 'sample', 'changeme', 'redacted', 'insert']
   .flatMap((word) => [word, word.toUpperCase(), word.charAt(0).toUpperCase() + word.slice(1)])
   .concat('xxxxx', 'XXXXX', '1234567890', '0123456789', 'abcdefgh', 'ABCDEFGH', '…', '...', '<', '>', '***')
+/** Short enough to stand in a random token by chance: they count only where a word of the token begins or ends. */
+const SHORT_WORDS = /(?:^|[^A-Za-z\d])(?:your|YOUR|Your|fake|FAKE|Fake)|(?:your|YOUR|Your|fake|FAKE|Fake)(?:$|[^A-Za-z\d])/
 const REPEATED = /(.)\1{5,}/s
-const WORD_CHARACTER = /[\w.…<>*-]/
-const WORD_REACH = 64
+/** Six equal digits in a row occur in one number of thirteen digits among ten thousand. */
+const REPEATED_IN_TOKEN = /(.)\1{7,}/s
+const WORD_UNITS: ReadonlySet<number> = new Set(Array.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.…*-', (one) => one.charCodeAt(0)))
+const WORD_REACH = 32
+const EXPRESSION_REACH = 400
 const TOKEN_ENTROPY_MIN = 2.5
 
 /** The provider whose token the text holds, or null. Placeholders, and names used inside an expression reference, do not count. */
@@ -62,8 +75,8 @@ export function providerOf (text: string, kind: LeafKind): string | null {
   for (const { provider, hint, pattern, structured = false } of TOKENS) {
     if (!text.includes(hint)) continue
     for (const match of text.matchAll(pattern)) {
-      if (kind !== 'literal' && isReferenceAt(text, match.index)) continue
-      if (!isPlaceholder(enclosingWord(text, match.index, match[0].length), structured)) return provider
+      if (kind !== 'literal' && isReferenceAt(text, match.index, kind)) continue
+      if (!isPlaceholderToken(enclosingWord(text, match.index, match[0].length), structured)) return provider
     }
   }
   return null
@@ -74,8 +87,13 @@ export function looksLikeToken (text: string): boolean {
   return TOKENS.some(({ hint, pattern }) => text.includes(hint) && text.search(pattern) >= 0)
 }
 
-function isReferenceAt (text: string, index: number): boolean {
-  return /(?:\.|`|\[['"]?|\$\(['"])$/.test(text.slice(Math.max(0, index - 4), index))
+/** A reference hangs on something: `json.name`, ``1.`name` ``, `json['name']`, `$('name')`. A text in quotes or the first of a list does not. */
+function isReferenceAt (text: string, index: number, kind: LeafKind): boolean {
+  const before = text.slice(Math.max(0, index - 8), index)
+  if (!/[\w)\]}]\??\.`?$|[\w)\]]\[['"`]$|\$\(['"`]$/.test(before)) return false
+  if (kind === 'code') return true
+  const near = text.slice(Math.max(0, index - EXPRESSION_REACH), index)
+  return near.lastIndexOf('{{') > near.lastIndexOf('}}')
 }
 
 /** The token with what is written onto it: `YOUR_…_HERE` may stand around the part that matched. */
@@ -84,14 +102,19 @@ function enclosingWord (text: string, index: number, length: number): string {
   let to = index + length
   const least = Math.max(0, index - WORD_REACH)
   const most = Math.min(text.length, to + WORD_REACH)
-  while (from > least && WORD_CHARACTER.test(text.charAt(from - 1))) from--
-  while (to < most && WORD_CHARACTER.test(text.charAt(to))) to++
+  while (from > least && WORD_UNITS.has(text.charCodeAt(from - 1))) from--
+  while (to < most && WORD_UNITS.has(text.charCodeAt(to))) to++
   return text.slice(from, to)
 }
 
-export function isPlaceholder (text: string, structured = false): boolean {
-  if (PLACEHOLDER_WORDS.some((word) => text.includes(word) && !(structured && word === '...'))) return true
-  return entropyOf(text) < TOKEN_ENTROPY_MIN || (!structured && REPEATED.test(text))
+/** Whether a text stands for a value that somebody is to fill in. */
+export function isPlaceholder (text: string): boolean {
+  return REPEATED.test(text) || /your|YOUR|Your|fake|FAKE|Fake/.test(text) || isPlaceholderToken(text, false)
+}
+
+function isPlaceholderToken (word: string, structured: boolean): boolean {
+  if (SHORT_WORDS.test(word) || PLACEHOLDER_WORDS.some((one) => word.includes(one) && !(structured && one === '...'))) return true
+  return entropyOf(word) < TOKEN_ENTROPY_MIN || (!structured && REPEATED_IN_TOKEN.test(word))
 }
 
 /** Shannon entropy in bits per character. */
@@ -157,7 +180,8 @@ const INTERNAL_IPV4 = /^(?:0|10|127)\.|^169\.254\.|^192\.168\.|^172\.(?:1[6-9]|2
 const INTERNAL_NAME = /\.(?:local|internal|localhost|lan|intranet|corp|home|arpa|svc|test|invalid)$/
 const INTERNAL_IPV6 = /^\[(?:::1?\]|f[cd]|fe[89ab]|::ffff:(?:10|127|192\.168)\.)/
 
-function isInternalHost (host: string): boolean {
+/** Loopback, private, link-local, single labels and names that no public server answers. */
+export function isInternalHost (host: string): boolean {
   if (host.startsWith('[')) return INTERNAL_IPV6.test(host)
   if (!host.includes('.')) return true
   return /^[\d.]+$/.test(host) ? INTERNAL_IPV4.test(host) : INTERNAL_NAME.test(host)
@@ -179,4 +203,11 @@ export function readsError (text: string): boolean {
 
 export function isSqlField (field: string): boolean {
   return /^(?:query|sql|sqlquery|rawquery|statement|querytext)$/i.test(field)
+}
+
+const DYNAMIC_CODE = /\beval\s{0,4}\(|\bnew\s{1,4}Function\s{0,4}\(|child_process|require\s{0,4}\(\s{0,4}['"`](?:node:)?(?:fs|net|https?|os|vm|dns|dgram|tls)['"`/]|\bimport\s{1,4}(?:subprocess|os|socket|ctypes)\b|\b(?:os\.system|subprocess\.)/
+
+/** Whether code evaluates text as code, or reaches the machine that it runs on. */
+export function isDynamicCode (code: string): boolean {
+  return DYNAMIC_CODE.test(code)
 }

@@ -5,6 +5,8 @@ export type Fields = Readonly<Record<string, unknown>>
 
 export const LABEL_LENGTH_MAX = 80
 const SEGMENT_LENGTH_MAX = 64
+/** In the place of a module's type that cannot be one. */
+export const UNRECOGNISED_TYPE = 'unrecognised'
 export const REDACTED = '(redacted)'
 const NOTHING: Fields = Object.freeze({})
 // C0, C1, line separators and the marks that reorder text on a screen; joiners inside emoji stay.

@@ -164,3 +164,18 @@ const MAKE_KINDS = rows<NodeKind>(
 export function makeKind (type: string, app: string): NodeKind | undefined {
   return MAKE_KINDS.get(type) ?? MAKE_KINDS.get(app)
 }
+
+/** Nodes that the vendor hides or has replaced. */
+const N8N_SUPERSEDED: ReadonlySet<string> = new Set(words('function functionItem itemLists moveBinaryData readBinaryFile readBinaryFiles writeBinaryFile ' +
+  'spreadsheetFile readPDF htmlExtract interval cron start orbit iCal'))
+
+export function n8nSuperseded (name: string): boolean {
+  return N8N_SUPERSEDED.has(name)
+}
+
+/** Nodes that run commands on, or read and write files of, the machine that runs them. */
+const N8N_HOST_ACCESS: ReadonlySet<string> = new Set(words('executeCommand ssh readWriteFile readBinaryFile readBinaryFiles writeBinaryFile localFileTrigger git'))
+
+export function n8nHostAccess (name: string): boolean {
+  return N8N_HOST_ACCESS.has(name)
+}

@@ -5,7 +5,7 @@
  */
 
 /** Raised whenever extraction learns a new fact. Rules name the least version they need. */
-export const FACTS_VERSION = 1
+export const FACTS_VERSION = 2
 
 export type Platform = 'make' | 'n8n'
 
@@ -28,6 +28,40 @@ export type FactClass =
   | 'sql-text' // the string is an SQL statement field (query-like) of an SQL module
   | 'sql-parameterised' // the module passes values through its parameter list (attached to the query leaf)
   | 'auth-check' // a condition that compares a header, token, secret or signature
+  | 'status-check' // a condition that compares the status of an HTTP answer
+  | 'secret-in-url' // SEC-004: URL field with a literal secret in its query or user information
+  | 'capability-url' // SEC-005: an address that is its own key
+  | 'key-material' // SEC-006: a field for a private key or recovery phrase
+  | 'internal-host' // NET-004: URL field, loopback, private or link-local host
+  | 'metadata-host' // NET-004: URL field, a cloud's metadata service
+  | 'tunnel-host' // NET-005: URL field, a tunnel or request inspection service
+  | 'cleartext-url' // NET-003: literal address of an unencrypted protocol on a public host
+  | 'dynamic-host' // INJ-003: URL field whose host data decides
+  | 'command-text' // INJ-002: the command of a shell module
+  | 'dynamic-code' // INJ-004: code that evaluates text or reaches the host
+  | 'personal-data' // DAT-002: references read a field of the personal lexicon
+  | 'sensitive-data' // DAT-003: references read a field of the sensitive lexicon
+  | 'card-data' // DAT-001: references or the field name are of the payment card lexicon
+  | 'idempotency' // ERR-008: a field that carries an idempotency key
+
+/** What a module's settings say of it, in words of ours. Added to, never renamed. */
+export type NodeTrait =
+  | 'handmade-auth' // HTTP module without stored authentication and with an authorization header
+  | 'hook-guarded' // an entry with an address allow-list or API keys of its own
+  | 'personal-connection' // a connection labelled with an address at a consumer mail provider
+  | 'tls-unverified' // the certificate check is switched off
+  | 'cleartext-protocol' // an unencrypted protocol is chosen, or is the default
+  | 'http-errors-pass' // an HTTP error counts as success
+  | 'public-share' // shares a file or object with anyone
+  | 'no-fallback' // a router without a way for what fits no route
+  | 'break-unretried' // Make: a Break that retries never, endlessly or without pause
+  | 'setup-error' | 'setup-warning' // Make: what the designer itself reports
+  | 'community' // a component from outside the vendor's packages
+  | 'superseded' | 'old-version' // replaced by another component, or by a later version of itself
+  | 'host-access' // reaches the machine that it runs on
+  | 'dynamic-sub' // a sub-workflow that is chosen at run time
+  | 'answers-by-node' // n8n: the webhook is answered by a node of its own
+  | 'redacts' // takes personal data out of what passes
 
 export interface Fact {
   /** RFC 6901 pointer into the source document. */
@@ -80,6 +114,8 @@ export interface FlowNode {
   refs: string[]
   /** Has a note of its own (n8n node note). */
   noted: boolean
+  /** Absent when there is none. */
+  traits?: NodeTrait[]
 }
 
 export interface FlowEdge { from: number, to: number, kind: EdgeKind, slot: number, gated: boolean }
@@ -95,6 +131,11 @@ export interface FlowSettings {
   subWorkflow: boolean
   template: boolean
   zone?: string
+  /** n8n: whether failed and successful runs are kept; absent where the file leaves it to the platform. */
+  keepsErrors?: boolean
+  keepsSuccesses?: boolean
+  /** n8n: a redaction policy is set. */
+  redacts?: boolean
 }
 
 /** Something in the file that could not be read; the rest is evaluated all the same. Never holds a value. */
@@ -113,6 +154,10 @@ export interface FactGraph {
   /** Number of canvas notes and descriptions; their text is not kept. */
   notes: number
   problems: GraphProblem[]
+  /** Facts of notes, descriptions and pinned data, which belong to no configuration; absent when there is none. */
+  noteFacts?: Fact[]
+  /** n8n: nodes with pinned data; absent when there is none. `personal`: it holds fields of the personal lexicon or mail addresses. */
+  pinned?: { nodes: number, personal: boolean }
   /** RFC 6901 pointers of what the file carried beyond shape (pinned data, execution data, credential contents) and was dropped. */
   dropped: string[]
 }

@@ -2,6 +2,7 @@
  * The sets every rule shares, computed once per graph. Each is one iterative breadth-first walk, so the whole is linear in
  * nodes and edges, cycles end, and depth costs no stack.
  */
+import { cyclesOf } from './cycles.ts'
 import type { Effect, FactGraph, FlowEdge, FlowNode } from '../graph/types.ts'
 
 export interface Analysis {
@@ -25,6 +26,28 @@ export interface Analysis {
   actingAgents: ReadonlySet<number>
   /** Nodes of error handler chains. */
   handlers: ReadonlySet<number>
+  /** Reachable from an open entry without passing a gate, a branch or an approval. */
+  openUnguarded: ReadonlySet<number>
+  /** Reachable from any entry without passing a gate, a branch or an approval. */
+  unguardedReach: ReadonlySet<number>
+  /** Reachable from any entry without passing an approval. */
+  unapproved: ReadonlySet<number>
+  /** Nodes that lead, with no guard between, to a write, a message, money or a deletion. */
+  towardsAct: ReadonlySet<number>
+  /** Nodes with a condition on the status of an HTTP answer downstream. */
+  towardsStatusTest: ReadonlySet<number>
+  /** Groups of nodes that lead back to themselves, without the edges of sub-nodes. */
+  cycles: ReadonlyArray<readonly number[]>
+  /** Nodes that run once for each item of an iterator or a batch. */
+  iterated: ReadonlySet<number>
+  /** Repeated nodes among which something waits or limits. */
+  throttled: ReadonlySet<number>
+  /** Nodes directly before one in the order of control, over flow edges. */
+  before: (index: number) => number[]
+  /** Nodes with an edge to an error handler. */
+  errorSources: ReadonlySet<number>
+  /** Index of a node by its key. */
+  byKey: ReadonlyMap<string, number>
   /** A template whose connections are all unbound: nobody runs it as it is. */
   unboundTemplate: boolean
 }
@@ -50,6 +73,8 @@ export function analyse (graph: FactGraph): Analysis {
   const reach = spread(graph.entries, steps, 'to', runs)
   const dangers = indices(nodes, (node, index) => reach.has(index) && isDangerous(node))
   const checks = indices(nodes, isAuthCheck)
+  const cycles = cyclesOf(graph)
+  const iterated = iteratedNodes(graph, steps, cycles)
   const checkSet = new Set(checks)
   const effects = indices(nodes, (node, index) => !checkSet.has(index) && isEffectful(node))
   return {
@@ -64,6 +89,17 @@ export function analyse (graph: FactGraph): Analysis {
     towardsErrorTest: spread(indices(nodes, (node) => node.testsError === true && !node.disabled), linksOf(graph, graph.edges), 'from', () => true),
     actingAgents: actingAgents(graph, steps),
     handlers: handlerNodes(graph, steps),
+    openUnguarded: spread(indices(nodes, isOpen), steps, 'to', free),
+    unguardedReach: spread(graph.entries, steps, 'to', free),
+    unapproved: spread(graph.entries, steps, 'to', (edge) => runs(edge) && nodes[edge.from]?.approval !== true),
+    towardsAct: spread(indices(nodes, (node) => !node.disabled && hasEffect(node, ['WRITE', 'MESSAGE', 'MONEY', 'DELETE'])), steps, 'from', free),
+    towardsStatusTest: spread(indices(nodes, (node) => node.facts.some(({ classes }) => classes.includes('status-check'))), steps, 'from', () => true),
+    cycles,
+    iterated,
+    throttled: throttledNodes(graph, steps, iterated),
+    before: (index) => (steps.in[index] ?? []).filter(({ kind }) => kind !== 'tool' && kind !== 'ai' && kind !== 'error').map(({ from }) => from),
+    errorSources: new Set(graph.edges.filter(({ kind }) => kind === 'error').map(({ from }) => from)),
+    byKey: new Map(nodes.map(({ key }, index) => [key, index])),
     unboundTemplate: graph.settings.template && nodes.every((node) => node.connections.every(({ ref }) => ref === null))
   }
 }
@@ -114,6 +150,25 @@ function actingAgents (graph: FactGraph, steps: Links): Set<number> {
 function handlerNodes (graph: FactGraph, steps: Links): Set<number> {
   const heads = graph.edges.filter(({ kind }) => kind === 'error').map(({ to }) => to)
   return spread(heads, steps, 'to', () => true)
+}
+
+/** What follows an iterator, up to its aggregator; and what stands in one loop with a splitter of batches. */
+function iteratedNodes (graph: FactGraph, steps: Links, cycles: ReadonlyArray<readonly number[]>): Set<number> {
+  const { nodes } = graph
+  const iterators = indices(nodes, (node) => node.kind === 'iterator' && !node.disabled && (graph.platform === 'make' || !/splitInBatches$/.test(node.type)))
+  const scope = spread(iterators, steps, 'to', ({ to }) => nodes[to]?.kind !== 'aggregator')
+  for (const index of iterators) scope.delete(index)
+  for (const cycle of cycles) {
+    if (cycle.some((index) => /splitInBatches$/.test(nodes[index]?.type ?? ''))) for (const index of cycle) scope.add(index)
+  }
+  return scope
+}
+
+/** What is repeated together with a pause or a limit: connected with it inside the repeated part, in either direction. */
+function throttledNodes (graph: FactGraph, steps: Links, iterated: ReadonlySet<number>): Set<number> {
+  const pauses = indices(graph.nodes, (node, index) => !node.disabled && (iterated.has(index) && (node.kind === 'wait' || /(?:^|\.)limit$/.test(node.type))))
+  const inside = (edge: FlowEdge): boolean => iterated.has(edge.from) && iterated.has(edge.to)
+  return new Set([...spread(pauses, steps, 'to', inside), ...spread(pauses, steps, 'from', inside)])
 }
 
 function indices (nodes: readonly FlowNode[], matches: (node: FlowNode, index: number) => boolean): number[] {

@@ -154,6 +154,12 @@ const PROFILES: Readonly<Record<Profile, Controls>> = {
   }
 }
 
+/** The frameworks that profiles map to, longest name first: none is taken for the beginning of another. */
+export const FRAMEWORKS: readonly string[] = Object.values(PREFIXES).sort((a, b) => b.length - a.length)
+
+/** Every control of every profile, also of those that no rule uses yet. */
+export const PROFILE_CONTROLS: readonly string[] = [...new Set(Object.values(PROFILES).flatMap(written))]
+
 /** The controls of the profiles in the vendor's style, without repeats, followed by what the rule adds. */
 export function controls (profiles: readonly Profile[], ...added: string[]): string[] {
   const all = profiles.flatMap((profile) => written(PROFILES[profile]))

@@ -9,6 +9,8 @@ export const REASONS = {
   'open-entry': 'Raised: anyone who knows the address of an entry can reach it.',
   'consequential-effect': 'Raised: a failure here concerns money, deletion or identities.',
   'retries-hidden': 'Raised: every retry can fail and the run still reports success.',
+  'order-uncertain': 'Lowered: the shape shows where the module stands, not whether it ran.',
+  'personal-data': 'Raised: personal data lies on the same path.',
   'cannot-run': 'Lowered: this part of the scenario cannot run.',
   inactive: 'Lowered: the scenario is not active.',
   template: 'Lowered: the scenario is a template without any bound connection.',

@@ -1,0 +1,65 @@
+/** Which components a scenario is made of, and what its records keep. */
+import { hasEffect } from './analysis.ts'
+import type { Rule } from './definition.ts'
+import { BOTH, anyModule, definePolicy, flowRule, hasTrait, nodeRule } from './hits.ts'
+import { controls } from './profiles.ts'
+
+const community = definePolicy({
+  code: 'CMP-001', title: 'Community or custom component', severity: 'medium', confidence: 'certain', platforms: BOTH, frameworks: controls(['SUPPLY'], 'CWE-829')
+}, {
+  description: 'A module comes from outside the vendor\'s own packages.',
+  rationale: 'Its code runs with the rights of the platform and changes when its author wishes.',
+  detection: 'The type is not of the two official packages (n8n), or is a custom app (Make).',
+  fix: ['Review its source and the rights that it asks for.', 'Pin its version.', 'Put it on your allow-list, or replace it.']
+})
+
+const superseded = definePolicy({
+  code: 'CMP-002', title: 'Superseded component', severity: 'low', confidence: 'certain', platforms: ['n8n'], frameworks: controls(['SUPPLY'])
+}, {
+  description: 'A node has been replaced by another one and is kept for old workflows only.',
+  rationale: 'It gets no fixes, and one update it is gone.',
+  detection: 'The type stands in the table of hidden and deprecated nodes.',
+  fix: ['Replace it by the node of today.', 'Compare what both do with the same input.']
+})
+
+const hostAccess = definePolicy({
+  code: 'CMP-003', title: 'Component with host access', severity: 'high', confidence: 'certain', platforms: BOTH, frameworks: controls(['LEAST', 'SUPPLY'], 'ISO 27001 A.8.18')
+}, {
+  description: 'A module runs commands on, or reads and writes files of, a machine.',
+  rationale: 'Whoever may edit the scenario has the machine.',
+  detection: 'A module that executes commands, opens SSH, or works on local files or repositories.',
+  fix: ['Use an interface instead.', 'Isolate the runner.', 'Restrict who may edit the scenario.']
+})
+
+const dynamicSub = definePolicy({
+  code: 'CMP-004', title: 'Sub-workflow chosen at run time', severity: 'high', confidence: 'certain', platforms: ['n8n'], frameworks: controls(['SUPPLY'], 'CWE-829')
+}, {
+  description: 'Which workflow is called is decided by data, a file or an address.',
+  rationale: 'What was reviewed is not what runs.',
+  detection: 'The sub-workflow is given by an address, a local file or inline text, or its id is an expression.',
+  fix: ['Refer to a fixed workflow.', 'Choose among fixed ids with a switch.', 'Restrict which workflows may call it.']
+})
+
+const noHistory = definePolicy({
+  code: 'LOG-001', title: 'Run history switched off', severity: 'medium', confidence: 'certain', platforms: ['n8n'], frameworks: controls(['AUDIT'])
+}, {
+  description: 'Failed runs are not kept; or a workflow with consequences keeps no successful ones either.',
+  rationale: 'After an incident nobody can say what the workflow did, for whom and when.',
+  detection: 'Failed executions are not saved; or successful ones are not, where money moves, identities change or something is deleted.',
+  fix: ['Keep failed runs.', 'Write an audit record elsewhere if the data is sensitive.', 'Use redaction instead of silence.']
+})
+
+export const COMPONENT_RULES: readonly Rule[] = [
+  nodeRule(community, anyModule, { when: (node) => hasTrait(node, 'community'), evidence: 'community-component', says: 'comes from outside the vendor\'s packages.' }),
+  nodeRule(superseded, (_node, _index, { graph }) => graph.platform === 'n8n', { when: (node) => hasTrait(node, 'superseded'), evidence: 'superseded-component', says: 'has been replaced by another component.' }),
+  nodeRule(hostAccess, anyModule, {
+    when: (node) => hasTrait(node, 'host-access'), evidence: 'host-access', says: 'has access to a machine.', up: (_node, index, { analysis }) => analysis.fromOpen.has(index) ? ['open-entry'] : []
+  }),
+  nodeRule(dynamicSub, ({ kind }) => kind === 'sub', { when: (node) => hasTrait(node, 'dynamic-sub'), evidence: 'dynamic-sub', says: 'calls a workflow that is chosen at run time.' }),
+  flowRule(noHistory, ({ graph }) => graph.platform === 'n8n' && graph.nodes.length > 0, {
+    when: ({ graph }) => graph.settings.keepsErrors === false || (graph.settings.keepsSuccesses === false && graph.nodes.some((node) => !node.disabled && hasEffect(node, ['MONEY', 'IDENTITY', 'DELETE']))),
+    evidence: 'history-off',
+    message: 'The workflow keeps no record of its runs.',
+    pointer: '/settings'
+  })
+]
