@@ -83,7 +83,8 @@ function toFinding (graph: FactGraph, { policy }: Rule, hit: Hit, fingerprint: s
   }
 }
 
-function complianceGaps (findings: readonly Finding[]): string[] {
+/** Sorted union of the controls of findings at or above medium: informational ones would name nearly every control. */
+export function complianceGaps (findings: readonly Finding[]): string[] {
   const open = findings.filter(({ severity }) => isAtLeast(severity, COMPLIANCE_THRESHOLD))
   return [...new Set(open.flatMap(({ frameworks }) => frameworks))].sort(compareText)
 }

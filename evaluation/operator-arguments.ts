@@ -1,4 +1,6 @@
 /** Checks of what an operator typed. Each refusal says what was expected; none repeats a value that could be a secret. */
+import type { Database } from '../db/client.ts'
+import { findOrganization } from '../db/queries/organizations.ts'
 import type { Permission } from '../plugins/context.ts'
 import { parseCidr } from '../plugins/lib/cidr.ts'
 
@@ -9,6 +11,9 @@ const PER_MINUTE_DEFAULT = 60
 const PER_HOUR_DEFAULT = 1000
 const LIMIT_MAX = 1_000_000
 const ISO_DATE = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2}))?$/
+
+/** Seconds that an instance may serve a key record from its cache (plugins/authentication.ts, CACHE_TTL_MS). */
+export const KEY_CACHE_SECONDS = 10
 
 /** `usage`: the operator's input; `failed`: the state of the records; `unavailable`: a store is away. */
 export type OperationErrorKind = 'usage' | 'failed' | 'unavailable'
@@ -30,6 +35,8 @@ export interface KeyOptions {
   perMinute: number
   perHour: number
   expiresAt: Date | null
+  /** Where a canary key is planted; null for a key that is to work. */
+  canaryLabel: string | null
 }
 
 /** The options of a new key. Defaults: every address, 60 a minute, 1000 an hour, no expiry. */
@@ -39,6 +46,7 @@ export function parseKeyOptions (args: Record<string, unknown>, nowMs: number): 
   return {
     name: readText(args, 'name'),
     permissions: readPermissions(args['permissions']),
+    canaryLabel: args['canary_label'] === undefined ? null : readText(args, 'canary_label'),
     ipAllowlist: readRanges(args['ip_allow']),
     perMinute,
     perHour,
@@ -60,6 +68,13 @@ export function readText (args: Record<string, unknown>, name: string): string {
   return value.trim()
 }
 
+/** The organization that the arguments name. Rejects when there is none. */
+export async function existingOrg (database: Database, args: Record<string, unknown>): Promise<string> {
+  const orgId = readText(args, 'org')
+  if (await findOrganization(database.db, orgId) === null) throw new OperationError('failed', 'no organization has this id')
+  return orgId
+}
+
 export function readFiles (args: Record<string, unknown>): { path: string, text: string }[] {
   const files = args['files']
   if (!Array.isArray(files)) throw new OperationError('usage', 'files must be a list')
@@ -68,6 +83,27 @@ export function readFiles (args: Record<string, unknown>): { path: string, text:
     if (typeof path !== 'string' || typeof text !== 'string') throw new OperationError('usage', 'each file needs a path and a text')
     return { path, text }
   })
+}
+
+/** One permission. */
+export function readPermission (value: unknown): Permission {
+  const [permission] = readPermissions([value])
+  if (permission === undefined) throw new OperationError('usage', `a permission is one of ${PERMISSIONS.join(', ')}`)
+  return permission
+}
+
+/** A list of address ranges that is not empty. */
+export function readRangesOf (value: unknown): string[] {
+  const ranges = readRanges(value)
+  if (ranges.length === 0) throw new OperationError('usage', 'ip_allow must name at least one range')
+  return ranges
+}
+
+/** A whole number from 1, or null when it is not given. */
+export function readLimitOrNull (value: unknown, name: string, max = LIMIT_MAX): number | null {
+  if (value === undefined || value === null) return null
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1 || value > max) throw new OperationError('usage', `${name} must be a whole number from 1 to ${max}`)
+  return value
 }
 
 function readPermissions (value: unknown): Permission[] {
@@ -97,12 +133,11 @@ function readTexts (value: unknown, name: string): string[] {
 }
 
 function readLimit (value: unknown, name: string, fallback: number): number {
-  if (value === undefined || value === null) return fallback
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1 || value > LIMIT_MAX) throw new OperationError('usage', `${name} must be a whole number from 1 to ${LIMIT_MAX}`)
-  return value
+  return readLimitOrNull(value, name) ?? fallback
 }
 
-function readExpiry (value: unknown, nowMs: number): Date | null {
+/** Null when none is given. */
+export function readExpiry (value: unknown, nowMs: number): Date | null {
   if (value === undefined || value === null) return null
   const at = typeof value === 'string' && ISO_DATE.test(value) ? new Date(value) : null
   if (at === null || Number.isNaN(at.getTime())) throw new OperationError('usage', 'expires must be an ISO 8601 date with its zone, such as 2027-01-31 or 2027-01-31T12:00:00Z')

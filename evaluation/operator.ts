@@ -5,22 +5,25 @@
 import { createHash } from 'node:crypto'
 import type { Database } from '../db/client.ts'
 import { insertKey, listKeys } from '../db/queries/keys.ts'
-import { createOrganization, findOrganization } from '../db/queries/organizations.ts'
+import { createOrganization } from '../db/queries/organizations.ts'
 import { saveScenario } from '../db/queries/scenarios.ts'
-import { findAuditRow, findKeysByIdOrPrefix, revokeKeyById } from '../db/queries/system.ts'
+import { revokeKeyById } from '../db/queries/system.ts'
 import type { AdmissionStore } from '../plugins/context.ts'
+import type { Thresholds } from '../plugins/lib/anomaly/thresholds.ts'
 import { generateApiKey } from '../plugins/lib/api-key.ts'
 import { mintRecordId, ulid } from '../plugins/lib/record-id.ts'
-import { verifyWatermark } from '../plugins/lib/watermark-id.ts'
+import type { MasterKeys } from '../plugins/lib/sealed-secret.ts'
 import { parseBlueprint } from './graph/import.ts'
-import { OperationError, parseKeyOptions, readFiles, readObject, readText } from './operator-arguments.ts'
+import { listAnomalyEvents, oneKey, resumeOneKey, runBacktest, suspendOneKey, tellInstances } from './operator-anomalies.ts'
+import { rewrapSecrets } from './operator-secrets.ts'
+import { traceMarks, traceOne } from './operator-trace.ts'
+import { approveOneSuppression, createSuppression, listOrgSuppressions, withdrawOneSuppression } from './operator-suppressions.ts'
+import { existingOrg, OperationError, parseKeyOptions, readFiles, readObject, readText } from './operator-arguments.ts'
 
 export { OperationError, type OperationErrorKind } from './operator-arguments.ts'
 
-/** Seconds that an instance may serve a key record from its cache (plugins/authentication.ts, CACHE_TTL_MS). */
-const KEY_CACHE_SECONDS = 10
-
-export const OPERATIONS = ['org.create', 'key.create', 'key.list', 'key.revoke', 'import', 'trace'] as const
+export const OPERATIONS = ['org.create', 'key.create', 'key.list', 'key.revoke', 'key.suspend', 'key.resume', 'import', 'trace', 'trace.marks', 'secrets.rewrap', 'anomalies.list', 'backtest',
+  'suppression.create', 'suppression.list', 'suppression.approve', 'suppression.withdraw'] as const
 export type OperationName = typeof OPERATIONS[number]
 
 export interface OperatorDeps {
@@ -28,13 +31,17 @@ export interface OperatorDeps {
   readonly admission: AdmissionStore
   readonly recordIdSecret: Buffer
   readonly watermarkSecret: Buffer
+  readonly masterKeys: MasterKeys
+  readonly thresholds: Thresholds
+  /** Told the share that is done of a long operation. Default none. */
+  readonly onProgress?: (share: number) => void
   /** Who acts, for the record of who made or revoked a key. */
   readonly actor: string
 }
 
 export interface ImportedFile { path: string, id: string, name: string, platform: string, modules: number, problems: number, dropped: string[] }
 export interface RefusedFile { path: string, reason: string }
-export interface CreatedKey { id: string, key: string, prefix: string, permissions: string[], expires_at: string | null }
+export interface CreatedKey { id: string, key: string, prefix: string, permissions: string[], expires_at: string | null, canary_label?: string }
 
 type Arguments = Record<string, unknown>
 
@@ -47,7 +54,17 @@ export async function runOperation (deps: OperatorDeps, name: OperationName, arg
     case 'key.list': return listOrgKeys(deps, given)
     case 'key.revoke': return revokeOneKey(deps, given)
     case 'import': return importFiles(deps, given)
-    case 'trace': return traceWatermark(deps, given)
+    case 'key.suspend': return suspendOneKey(deps, given, deps.actor)
+    case 'key.resume': return resumeOneKey(deps, given)
+    case 'anomalies.list': return listAnomalyEvents(deps, given)
+    case 'backtest': return runBacktest(deps, given)
+    case 'suppression.create': return createSuppression(deps, given)
+    case 'suppression.list': return listOrgSuppressions(deps, given)
+    case 'suppression.approve': return approveOneSuppression(deps, given)
+    case 'suppression.withdraw': return withdrawOneSuppression(deps, given)
+    case 'secrets.rewrap': return rewrapSecrets(deps.database, deps.masterKeys)
+    case 'trace': return traceOne(deps, given)
+    case 'trace.marks': return traceMarks(deps, given)
     default: throw new OperationError('usage', 'unknown operation')
   }
 }
@@ -65,7 +82,14 @@ async function createKey ({ database, actor }: OperatorDeps, args: Arguments): P
   const { key, prefix, digest } = generateApiKey()
   const id = `key_${ulid()}`
   await database.asOrganization(orgId, (tx) => insertKey(tx, orgId, { id, prefix, digest, createdBy: actor, ...options }))
-  return { id, key, prefix, permissions: [...options.permissions], expires_at: options.expiresAt?.toISOString() ?? null }
+  return {
+    id,
+    key,
+    prefix,
+    permissions: [...options.permissions],
+    expires_at: options.expiresAt?.toISOString() ?? null,
+    ...(options.canaryLabel === null ? {} : { canary_label: options.canaryLabel })
+  }
 }
 
 async function listOrgKeys ({ database }: OperatorDeps, args: Arguments): Promise<object> {
@@ -79,6 +103,8 @@ async function listOrgKeys ({ database }: OperatorDeps, args: Arguments): Promis
       prefix: row.prefix,
       permissions: row.permissions,
       state: row.state,
+      canary_label: row.canaryLabel,
+      suspended_reason: row.suspendedReason,
       ip_allow: row.ipAllowlist,
       rpm: row.perMinute,
       rph: row.perHour,
@@ -88,21 +114,11 @@ async function listOrgKeys ({ database }: OperatorDeps, args: Arguments): Promis
   }
 }
 
-/** Commits first, then makes every cached record stale: in the other order an instance could cache the old record again. */
 async function revokeOneKey ({ database, admission, actor }: OperatorDeps, args: Arguments): Promise<object> {
-  const wanted = readText(args, 'key')
-  const matches = await findKeysByIdOrPrefix(database.db, wanted)
-  const [match] = matches
-  if (match === undefined) throw new OperationError('failed', 'no key has this id or prefix')
-  if (matches.length > 1) throw new OperationError('failed', `${matches.length} keys have this prefix; give the id: ${matches.map(({ id }) => id).join(', ')}`)
+  const match = await oneKey(database, readText(args, 'key'))
   const revoked = await revokeKeyById(database.db, match.id, { actor, reason: 'revoked by an operator' })
-  try {
-    // Also when it was revoked before: that is how an operator repeats a step that did not reach the instances.
-    await admission.bumpEpoch(match.id)
-  } catch (cause) {
-    throw new OperationError('unavailable', `the revocation of ${match.id} is committed, but the instances could not be told: they may serve the key ` +
-      `from cache for at most ${KEY_CACHE_SECONDS} s. Repeat the command.`, { cause })
-  }
+  // Also when it was revoked before: that is how an operator repeats a step that did not reach the instances.
+  await tellInstances({ admission }, match.id, 'revocation')
   return { id: match.id, prefix: match.prefix, state: 'revoked', revoked_at: isoOrNull(revoked?.revokedAt ?? match.revokedAt) }
 }
 
@@ -125,38 +141,6 @@ async function importFiles ({ database, recordIdSecret }: OperatorDeps, args: Ar
     imported.push({ path, id, name, platform: graph.platform, modules, problems: graph.problems.length, dropped: graph.dropped })
   }
   return { imported, refused }
-}
-
-async function traceWatermark ({ database, watermarkSecret }: OperatorDeps, args: Arguments): Promise<object> {
-  const watermark = readText(args, 'watermark')
-  // The MAC tells a forged or mistyped one apart from one whose row is missing, before any query.
-  if (!verifyWatermark(watermark, watermarkSecret)) throw new OperationError('failed', 'not a watermark of this service')
-  const row = await findAuditRow(database.db, watermark)
-  if (row === null) throw new OperationError('failed', 'a watermark of this service, but no audit row has it: a refusal before authentication is counted, not recorded, and old rows are removed')
-  return {
-    watermark: row.watermark,
-    at: isoOrNull(row.at),
-    org_id: row.orgId,
-    key_id: row.keyId,
-    key_prefix: row.keyPrefix,
-    method: row.method,
-    route: row.route,
-    path_hash: row.pathHash,
-    status: row.status,
-    code: row.code,
-    reason: row.reason,
-    ip: row.ip,
-    user_agent: row.userAgent,
-    instance: row.instance,
-    degraded: row.degraded,
-    jti: row.jti
-  }
-}
-
-async function existingOrg (database: Database, args: Arguments): Promise<string> {
-  const orgId = readText(args, 'org')
-  if (await findOrganization(database.db, orgId) === null) throw new OperationError('failed', 'no organization has this id')
-  return orgId
 }
 
 function isoOrNull (value: Date | string | null | undefined): string | null {

@@ -2,9 +2,9 @@
  * The evaluation worker. Claims evaluations under a lease, judges each scenario in a thread and records it under that lease: when
  * this process dies, the lease lapses and another one goes on with what is left. NOTIFY wakes it, polling backs that up.
  */
-import { safeDatabaseError, type Database } from '../db/client.ts'
+import { safeDatabaseError, type Database, type Db } from '../db/client.ts'
 import { EVALUATION_CHANNEL } from '../db/queries/evaluations.ts'
-import { claimEvaluation, finishEvaluation, loadItemsForWork, recordItem, renewLease, type ClaimedEvaluation, type Lease } from '../db/queries/system.ts'
+import { claimEvaluation, endSpentEvaluations, finishEvaluation, loadItemsForWork, recordItem, releaseEvaluation, renewLease, type ClaimedEvaluation, type Lease } from '../db/queries/system.ts'
 import { graphJudge, type GraphJudge } from './thread-pool.ts'
 
 const LEASE_MS = 30_000
@@ -23,8 +23,12 @@ export interface WorkerOptions {
   leaseMs?: number
   /** Evaluations judged at a time, each in a thread of its own. Default 2, so that a slow one does not hold up the next. */
   concurrency?: number
+  /** Runs in the transaction that ends an evaluation: what it writes is true exactly when the end is. Default none. */
+  onEnded?: (tx: Db, ended: EndedEvaluation) => Promise<void>
   logger: WorkerLogger
 }
+
+export interface EndedEvaluation { id: string, orgId: string, state: 'complete' | 'error' }
 
 export interface EvaluationWorker {
   /** Looks for work now. */
@@ -35,6 +39,7 @@ export interface EvaluationWorker {
 
 export function startWorker (options: WorkerOptions): EvaluationWorker {
   const { database, workerId, logger } = options
+  const onEnded = options.onEnded ?? (async () => {})
   const leaseMs = options.leaseMs ?? LEASE_MS
   const concurrency = options.concurrency ?? CONCURRENCY
   if (!Number.isInteger(concurrency) || concurrency < 1) throw new TypeError('worker: concurrency must be a whole number of at least 1')
@@ -42,6 +47,7 @@ export function startWorker (options: WorkerOptions): EvaluationWorker {
   const sleepers = new Set<() => void>()
   let kicks = 0
   let failures = 0
+  let nextTidyMs = 0
   const kick = (): void => {
     kicks++
     for (const wake of sleepers) wake()
@@ -65,6 +71,7 @@ export function startWorker (options: WorkerOptions): EvaluationWorker {
 
   async function claim (): Promise<ClaimedEvaluation | null> {
     try {
+      if (performance.now() >= nextTidyMs) await endSpent()
       const claimed = await claimEvaluation(database.db, { workerId, leaseMs })
       failures = 0
       return claimed
@@ -75,6 +82,19 @@ export function startWorker (options: WorkerOptions): EvaluationWorker {
     }
   }
 
+  async function endSpent (): Promise<void> {
+    nextTidyMs = performance.now() + POLL_MS
+    await database.db.transaction(async (tx) => {
+      for (const spent of await endSpentEvaluations(tx)) await onEnded(tx, { ...spent, state: 'error' })
+    })
+  }
+
+  async function finish (claimed: ClaimedEvaluation, lease: Lease): Promise<void> {
+    await database.db.transaction(async (tx) => {
+      if (await finishEvaluation(tx, { ...lease, error: null })) await onEnded(tx, { id: claimed.id, orgId: claimed.orgId, state: 'complete' })
+    })
+  }
+
   async function work (claimed: ClaimedEvaluation, judge: GraphJudge): Promise<void> {
     const lease: Lease = { evaluationId: claimed.id, workerId, attempt: claimed.attempt }
     const renewal = setInterval(() => {
@@ -82,13 +102,15 @@ export function startWorker (options: WorkerOptions): EvaluationWorker {
     }, leaseMs / 3)
     renewal.unref()
     try {
+      // Claimed just as the worker stops: the next one need not wait for this lease.
+      if (ending.signal.aborted) return await releaseEvaluation(database.db, lease)
       for (const item of await loadItemsForWork(database.db, claimed.id)) {
         if (ending.signal.aborted) return
         const outcome = item.graph === null ? { result: null, error: 'Scenario not found' } : await judge.judge(item.graph)
         if (ending.signal.aborted && outcome.result === null) return
         if (!await recordItem(database.db, { ...lease, position: item.position, ...outcome })) return
       }
-      await finishEvaluation(database.db, { ...lease, error: null })
+      await finish(claimed, lease)
     } catch (err) {
       logger.warn(safeDatabaseError(err), 'an evaluation was left to its lease')
     } finally {
