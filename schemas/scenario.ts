@@ -2,7 +2,7 @@
 import { Type } from '@sinclair/typebox'
 import { EvaluationStatus, Frameworks, Platform, Severity, Timestamp } from './primitives.ts'
 
-export const Violation = Type.Object({
+const violation = {
   ref: Type.String(),
   code: Type.String(),
   title: Type.String(),
@@ -10,7 +10,12 @@ export const Violation = Type.Object({
   module: Type.Union([Type.Object({ id: Type.String(), name: Type.String(), type: Type.String() }), Type.Null()]),
   message: Type.String(),
   frameworks: Frameworks
-})
+}
+
+export const Violation = Type.Object(violation)
+
+/** A finding that counts neither way, with who said why for how long in one place: the suppression. */
+const SuppressedViolation = Type.Object({ ...violation, suppression: Type.Object({ id: Type.String(), reason: Type.String(), expires_at: Timestamp }) })
 
 const judged = {
   evaluation_status: EvaluationStatus,
@@ -22,7 +27,8 @@ const judged = {
   })),
   evaluated_codes: Type.Array(Type.String()),
   passing_count: Type.Integer(),
-  failing_count: Type.Integer()
+  failing_count: Type.Integer(),
+  suppressed: Type.Array(SuppressedViolation)
 }
 
 export const ScenarioResults = Type.Object({ id: Type.String(), name: Type.String(), evaluation_id: Type.String(), modules: Type.Integer(), catalogue_version: Type.String(), ...judged })

@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Secrets } from '../../config.ts'
 import type { Database } from '../../db/client.ts'
 import { ApiError } from '../../errors.ts'
+import type { Egress } from '../../evaluation/egress.ts'
 import type { SingleUseStore } from '../../plugins/context.ts'
 
 const RETRY_AFTER_SECONDS = '2'
@@ -12,9 +13,11 @@ export interface RouteDeps {
   database: Database
   singleUse: SingleUseStore
   secrets: Secrets
+  /** The guarded way out; here it only judges URLs. */
+  egress: Pick<Egress, 'findProblem'>
   /** Unix milliseconds. */
   now: () => number
-  /** Wakes the evaluation worker of this process. */
+  /** Wakes the workers of this process. */
   wake: () => void
 }
 
@@ -26,6 +29,15 @@ export async function fromStore<T> (work: () => Promise<T>): Promise<T> {
     if (cause instanceof ApiError) throw cause
     throw new ApiError('unavailable', { cause, reason: 'store', headers: { 'retry-after': RETRY_AFTER_SECONDS } })
   }
+}
+
+const RFC_3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/
+
+/** A time of RFC 3339. Throws `malformed_request` that names the field. */
+export function timeOf (text: string, path: string): Date {
+  const at = RFC_3339.test(text) ? new Date(text) : null
+  if (at === null || Number.isNaN(at.getTime())) throw new ApiError('malformed_request', { detail: [{ path, reason: 'must be an RFC 3339 time, such as 2027-01-31T12:00:00Z' }] })
+  return at
 }
 
 /** Sets a weak ETag over the content that does not change from answer to answer; true when the caller has it already (RFC 9110 section 13.1.2). */

@@ -34,6 +34,9 @@ export default async function evaluate (app: FastifyInstance, deps: RouteDeps): 
     const id = mintRecordId('req', orgId, deps.secrets.recordId, deps.now())
     const inline = inlineItems(request.body, orgId, deps)
 
+    // The token first: one without an evaluation is refused when it is presented, an evaluation without a token would be doubled by a retry.
+    const jti = randomBytes(JTI_BYTES).toString('hex')
+    await fromStore(() => deps.singleUse.issue(jti, TOKEN_TTL_SECONDS))
     const outcome = await fromStore(() => deps.database.asOrganization(orgId, async (tx) => {
       const prepared = inline ?? { items: await storedItems(request.body.scenario_ids ?? [], (ids) => findScenarios(tx, orgId, ids)), saved: [] }
       const created = await createEvaluation(tx, orgId, { id, keyId, items: prepared.items, idempotencyKey, requestDigest })
@@ -43,8 +46,6 @@ export default async function evaluate (app: FastifyInstance, deps: RouteDeps): 
     if (outcome.created !== 'created' && outcome.created.requestDigest !== requestDigest) throw new ApiError('idempotency_conflict')
     const evaluationId = outcome.created === 'created' ? id : outcome.created.existing
 
-    const jti = randomBytes(JTI_BYTES).toString('hex')
-    await fromStore(() => deps.singleUse.issue(jti, TOKEN_TTL_SECONDS))
     deps.wake()
     const resultToken = mintResultToken({ evaluationId, orgId, jti, iatSeconds: Math.floor(deps.now() / 1000) }, deps.secrets.resultToken)
     return { ok: true, data: { evaluation_id: evaluationId, status: 'processing', total_scenarios: outcome.total, result_token: resultToken } }
@@ -54,8 +55,8 @@ export default async function evaluate (app: FastifyInstance, deps: RouteDeps): 
 function idempotencyKeyOf (request: FastifyRequest): string | null {
   const key = request.headers['idempotency-key']
   if (key === undefined) return null
-  if (typeof key === 'string' && IDEMPOTENCY_KEY.test(key)) return key
-  throw new ApiError('malformed_request', { detail: [{ path: 'Idempotency-Key', reason: 'must be 1 to 255 visible ASCII characters' }] })
+  if (typeof key === 'string' && IDEMPOTENCY_KEY.test(key) && !/fb_live_|whsec_/.test(key)) return key
+  throw new ApiError('malformed_request', { detail: [{ path: 'Idempotency-Key', reason: 'must be 1 to 255 visible ASCII characters, and no key or secret' }] })
 }
 
 function refuseAmbiguous (body: EvaluateBody): void {

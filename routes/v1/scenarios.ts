@@ -1,8 +1,10 @@
 /** `GET /scenarios` and `GET /scenarios/{id}/results`. */
 import type { FastifyInstance } from 'fastify'
-import { findScenarios, latestResult, listScenarios } from '../../db/queries/scenarios.ts'
+import { findScenarios, latestResult, listScenarios, type LatestResult } from '../../db/queries/scenarios.ts'
+import { suppressionsAt } from '../../db/queries/suppressions.ts'
 import { ApiError } from '../../errors.ts'
 import { judgementOnWire } from '../../evaluation/results.ts'
+import { openResult, suppressorOf, type OpenResult } from '../../evaluation/suppressions.ts'
 import { getPrincipal } from '../../plugins/context.ts'
 import { belongsTo, isRecordId } from '../../plugins/lib/record-id.ts'
 import { success } from '../../schemas/envelope.ts'
@@ -34,20 +36,32 @@ export default async function scenarios (app: FastifyInstance, deps: RouteDeps):
   })
 
   app.get<{ Params: { id: string } }>('/scenarios/:id/results', { config, schema: { response: { 200: success(ScenarioResults) } } }, async (request, reply) => {
-    const { orgId } = getPrincipal(request)
     const { id } = request.params
-    // Any other text names nothing, and one with a NUL would be an error of the database.
-    if (!isRecordId(id, 'scn')) throw new ApiError('not_found')
-    const latest = await fromStore(() => deps.database.asOrganization(orgId, async (tx) => {
-      const [scenario] = await findScenarios(tx, orgId, [id])
-      return scenario === undefined ? null : await latestResult(tx, orgId, id)
-    }))
-    if (latest === null) throw new ApiError('not_found')
-    const { result, evaluationId, evaluatedAt, evaluationStatus, name } = latest
-    if (isUnchanged(request, reply, { evaluationId, evaluationStatus, evaluatedAt })) return notModified(reply)
-    const judgement = judgementOnWire(result, evaluatedAt, request.watermark ?? '', deps.secrets.watermark)
+    const { judged, evaluationId, evaluatedAt, evaluationStatus, name } = await openJudgement(getPrincipal(request).orgId, id, deps)
+    if (isUnchanged(request, reply, { evaluationId, evaluationStatus, evaluatedAt, suppressed: suppressedIn(judged) })) return notModified(reply)
+    const judgement = judgementOnWire(judged, evaluatedAt, request.watermark ?? '', deps.secrets.watermark)
     return { ok: true, data: { id, name, evaluation_id: evaluationId, ...judgement, evaluation_status: evaluationStatus } }
   })
+}
+
+export interface OpenJudgement extends Omit<LatestResult, 'result'> { judged: OpenResult }
+
+/** The newest judgement of a scenario as it is to be read now. Throws `not_found` when there is no scenario or no judgement. */
+export async function openJudgement (orgId: string, id: string, { database, now }: RouteDeps): Promise<OpenJudgement> {
+  // Any other text names nothing, and one with a NUL would be an error of the database.
+  if (!isRecordId(id, 'scn')) throw new ApiError('not_found')
+  const { latest, suppressions } = await fromStore(() => database.asOrganization(orgId, async (tx) => {
+    const [[scenario], suppressions] = await Promise.all([findScenarios(tx, orgId, [id]), suppressionsAt(tx, orgId, new Date(now()))])
+    return { latest: scenario === undefined ? null : await latestResult(tx, orgId, id), suppressions }
+  }))
+  if (latest === null) throw new ApiError('not_found')
+  const { result, ...rest } = latest
+  return { ...rest, judged: openResult(result, id, suppressorOf(suppressions)) }
+}
+
+/** What a suppression changes about an answer, for its ETag. */
+export function suppressedIn ({ suppressed }: OpenResult): string[] {
+  return suppressed.map(({ finding, suppression }) => `${finding.fingerprint} ${suppression.id}`)
 }
 
 function cursorOf (cursor: string | undefined, orgId: string, secret: Buffer): string | null {
