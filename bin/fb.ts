@@ -1,9 +1,13 @@
 #!/usr/bin/env node
 /** `fb`, the operators' command line: organizations, keys, imports, watermarks, signed calls, offline checks. */
 import { Command, CommanderError } from 'commander'
+import { addAnomalyCommands } from './fb/anomalies.ts'
 import { addCheckCommand } from './fb/check.ts'
 import { EXIT, reportError } from './fb/output.ts'
 import { addRecordCommands } from './fb/records.ts'
+import { addSecretCommands } from './fb/secrets.ts'
+import { addTraceCommand } from './fb/trace.ts'
+import { addSuppressCommands } from './fb/suppress.ts'
 import { addWireCommands } from './fb/wire.ts'
 
 const HELP = `
@@ -35,7 +39,11 @@ const program = new Command('fb')
   .addHelpText('after', HELP)
 
 addRecordCommands(program)
+addTraceCommand(program)
 addWireCommands(program)
+addSecretCommands(program)
+addSuppressCommands(program)
+addAnomalyCommands(program)
 addCheckCommand(program)
 
 try {

@@ -5,12 +5,16 @@ import { buildApp } from '../app.ts'
 import type { Config } from '../config.ts'
 import { openAuditWriter, openDatabase, type Database } from '../db/client.ts'
 import { addRefusalCounts } from '../db/queries/system.ts'
-import { startWorker } from '../evaluation/worker.ts'
+import { startDelivery, type DeliveryLogger } from '../evaluation/deliver.ts'
+import { createEgress, type Egress } from '../evaluation/egress.ts'
+import { enqueueEvent } from '../evaluation/webhook-events.ts'
+import { startWorker, type EvaluationWorker } from '../evaluation/worker.ts'
 import type { AdmissionStore, SingleUseStore } from '../plugins/context.ts'
 import { groupCommitSink, refusalCounter } from '../plugins/support/audit-log.ts'
 import { memoryAdmissionStore, memorySingleUseStore } from '../plugins/support/memory.ts'
 import { createMetrics } from '../plugins/support/metrics.ts'
 import { connectRedis, redisAdmissionStore, redisHealth, redisSingleUseStore, whenReady } from '../plugins/support/redis.ts'
+import { anomalyDetectorOf, anomalyResponder } from './anomalies.ts'
 import { buildOps } from './ops.ts'
 
 export interface RuntimeOptions {
@@ -49,8 +53,15 @@ export async function openRuntime (config: Config, options: RuntimeOptions = {})
   const logger = loggerOptions(config)
   const wakeWorker: { kick: () => void } = { kick: () => {} }
   const { admission, singleUse } = windows
-  const app = await buildApp(config, { database, admission, singleUse, audit, refusals, metrics, logger, wake: () => wakeWorker.kick() })
-  const worker = config.worker ? startWorker({ database, workerId: config.instanceId, logger: app.log }) : null
+  const egress = createEgress({ allowHttp: !config.production, unsafeAllowedRanges: config.webhookUnsafeAllowedRanges })
+  // The application's logger exists only once it is built; until then nothing can be raised.
+  let raiseAnomaly: ReturnType<typeof anomalyResponder> = async () => {}
+  const app = await buildApp(config, {
+    database, admission, singleUse, egress, audit, refusals, metrics, logger, wake: () => wakeWorker.kick(), raiseAnomaly: (anomaly) => raiseAnomaly(anomaly)
+  })
+  raiseAnomaly = anomalyResponder(config, database, admission, app.log)
+  const worker = config.worker ? startWorkers(config, database, egress, app.log) : null
+  const detector = config.worker ? anomalyDetectorOf(config, database, raiseAnomaly, app.log) : null
   if (worker !== null) wakeWorker.kick = () => worker.kick()
   const ops = buildOps({ metrics, databaseClock: () => database.ping(), windowsStore: windows.health, isDraining: () => draining })
 
@@ -65,6 +76,7 @@ export async function openRuntime (config: Config, options: RuntimeOptions = {})
     draining = true
     await app.close()
     await worker?.stop()
+    await detector?.stop()
     await audit.close()
     await refusals.close()
     await writer.close()
@@ -74,6 +86,28 @@ export async function openRuntime (config: Config, options: RuntimeOptions = {})
   }
 
   return { config, database, admission, singleUse, app, ops, stores: `${database.kind}, ${windows.name}`, listen, close }
+}
+
+/** The evaluation worker and the delivery worker; the first writes the second's outbox. */
+function startWorkers (config: Config, database: Database, egress: Egress, logger: DeliveryLogger): EvaluationWorker {
+  const { secrets, instanceId: workerId, webhookBackoffMs: backoffMs } = config
+  const delivery = startDelivery({ database, egress, secrets, workerId, logger, backoffMs })
+  const evaluation = startWorker({
+    database,
+    workerId,
+    logger,
+    onEnded: (tx, { id, orgId, state }) => enqueueEvent(tx, orgId, { event: `evaluation.${state}`, evaluationId: id }, secrets)
+  })
+  return {
+    kick () {
+      evaluation.kick()
+      delivery.kick()
+    },
+    async stop () {
+      await evaluation.stop()
+      await delivery.stop()
+    }
+  }
 }
 
 async function openWindows (config: Config): Promise<Windows> {

@@ -1,11 +1,10 @@
 /** The service: HTTP, operations listener and, unless told otherwise, the evaluation worker. */
-import closeWithGrace from 'close-with-grace'
 import { join } from 'node:path'
 import { ConfigError, describeConfig, loadConfig, type Config } from '../config.ts'
 import { offerAdminSocket } from './admin-socket.ts'
+import { closeGracefully } from './grace.ts'
 import { openRuntime } from './runtime.ts'
 
-const DRAIN_MS = 30_000
 const EXIT_REFUSED = 78 // EX_CONFIG of sysexits(3)
 
 function readConfig (): Config {
@@ -23,9 +22,7 @@ const runtime = await openRuntime(config)
 const { app } = runtime
 const adminSocket = runtime.database.kind === 'pglite' ? await offerAdminSocket(runtime, join(config.dataFolder, 'admin.sock')) : null
 
-closeWithGrace({ delay: DRAIN_MS, logger: false }, async ({ err, signal }) => {
-  if (err !== undefined) app.log.fatal({ type: err.name, frames: err.stack?.split('\n').filter((line) => line.startsWith('    at ')) }, 'unhandled error')
-  else app.log.info({ signal }, 'draining')
+closeGracefully(app.log, async () => {
   await adminSocket?.close()
   await runtime.close()
 })

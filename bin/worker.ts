@@ -1,9 +1,8 @@
 /** The evaluation worker alone: takes jobs from the database, serves no partner. */
-import closeWithGrace from 'close-with-grace'
 import { ConfigError, loadConfig, type Config } from '../config.ts'
+import { closeGracefully } from './grace.ts'
 import { openRuntime } from './runtime.ts'
 
-const DRAIN_MS = 30_000
 const EXIT_REFUSED = 78 // EX_CONFIG of sysexits(3)
 
 function readConfig (): Config {
@@ -17,6 +16,6 @@ function readConfig (): Config {
 }
 
 const runtime = await openRuntime(readConfig(), { serve: false })
-closeWithGrace({ delay: DRAIN_MS, logger: false }, async () => { await runtime.close() })
+closeGracefully(runtime.app.log, () => runtime.close())
 const { opsUrl } = await runtime.listen()
 process.stdout.write(`FlowBeacon worker is running (operations on ${opsUrl}); stores: ${runtime.stores}\n`)

@@ -1,65 +1,99 @@
 /** `fb check`: judges blueprint files offline, with the catalogue of this build. Opens no store and no connection. */
+import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import { checkText } from '../../evaluation/check.ts'
+import { baselineOf, newFindings } from '../../evaluation/baseline.ts'
+import { checkText, type CheckFile, type FileFinding } from '../../evaluation/check.ts'
 import { CATALOGUE_VERSION } from '../../evaluation/rules/index.ts'
+import { isAtLeast, SEVERITIES } from '../../evaluation/rules/severity.ts'
+import { sarifLog } from '../../evaluation/sarif.ts'
+import type { Severity } from '../../evaluation/graph/types.ts'
+import { suppressorOf, type Suppressor } from '../../evaluation/suppressions.ts'
 import { OperationError } from '../../evaluation/operator.ts'
-import { listBlueprintFiles, readBlueprintFile } from './files.ts'
+import { readBaseline, writeBaseline } from './baseline-file.ts'
+import { describeCheck } from './check-report.ts'
+import { listBlueprintFiles, readBlueprintFile, relativePath, type ListedFile } from './files.ts'
 import { EXIT, note, printAnswer, progress } from './output.ts'
+import { readSuppressions } from './suppressions-file.ts'
 
-const SEVERITIES = ['critical', 'high', 'medium', 'low', 'info'] as const
-type Threshold = typeof SEVERITIES[number] | 'none'
-type CheckedFile = ReturnType<typeof checkText>
+interface CheckOptions { failOn?: string, json?: boolean, sarif?: boolean, baseline?: string, writeBaseline?: string, suppressions?: string }
+
+const HELP = `
+What fails a check:
+  without --baseline   findings of at least --fail-on (default none: it only reports)
+  with --baseline      only findings that the baseline does not hold, of at least --fail-on (default info: every new one)
+
+Exit codes: 0 judged, and nothing failed; 1 something did, or a file that you named was refused while something can fail;
+2 the command line or the baseline was wrong. A baseline accepts findings by fingerprint: moving or renumbering modules, or
+moving the file, keeps it; another copy of the same flow does not hide behind it.
+
+Examples:
+  $ fb check examples
+  $ fb check --fail-on high --json scenario.json | jq '.files[].score'
+  $ fb check --sarif flows > flowbeacon.sarif
+  $ fb check --write-baseline .flowbeacon-baseline.json flows      # once: accept what is there
+  $ fb check --baseline .flowbeacon-baseline.json flows            # from then on: fail on what is new
+  $ fb check --suppressions suppressions.json --fail-on high flows`
 
 export function addCheckCommand (program: Command): void {
   program.command('check').description('judge blueprint files offline, without any server')
     .argument('<path...>', 'blueprint files, or folders to walk for *.json')
-    .option('--fail-on <severity>', `exit 1 when a finding is at least this severe: ${SEVERITIES.join(', ')}, none`, 'none')
+    .option('--fail-on <severity>', `exit 1 when a finding is at least this severe: ${SEVERITIES.join(', ')}, none`)
+    .option('--baseline <file>', 'let only findings fail that this file does not hold')
+    .option('--write-baseline <file>', 'write every finding of this run to a file, to be given as --baseline later')
+    .option('--suppressions <file>', 'leave out what an organization suppressed (fb suppress list --json)')
     .option('--json', 'print one JSON object instead of words')
-    .addHelpText('after', '\nExit codes: 0 judged, and nothing reached --fail-on; 1 something did, or a file that you named was refused while --fail-on is set;\n' +
-      '2 the command line was wrong.\n\nExamples:\n  $ fb check examples\n  $ fb check --fail-on high --json scenario.json | jq \'.files[].score\'')
+    .option('--sarif', 'print a SARIF 2.1.0 log instead of words')
+    .addHelpText('after', HELP)
     .action(check)
 }
 
-async function check (paths: string[], options: { failOn: string, json?: boolean }): Promise<void> {
-  const threshold = readThreshold(options.failOn)
+async function check (paths: string[], options: CheckOptions): Promise<void> {
+  if (options.json === true && options.sarif === true) throw new OperationError('usage', 'give --json or --sarif, not both')
+  const threshold = readThreshold(options.failOn ?? (options.baseline === undefined ? 'none' : 'info'))
+  const baseline = options.baseline === undefined ? null : await readBaseline(options.baseline)
   const listed = await listBlueprintFiles(paths)
   if (listed.length === 0) note('fb: no *.json file was found')
-  const files: CheckedFile[] = []
-  let isFailed = false
+  const suppressor = options.suppressions === undefined ? undefined : suppressorOf(await readSuppressions(options.suppressions, Date.now()))
+  const files = await checkFiles(listed, suppressor)
+  const fresh = baseline === null ? undefined : newFindings(files, baseline, (path) => !existsSync(path))
+  if (options.writeBaseline !== undefined) await writeBaseline(options.writeBaseline, baselineOf(files))
+  if (options.sarif === true) printAnswer(true, sarifLog(files, fresh === undefined ? {} : { fresh }), () => '')
+  else printAnswer(options.json === true, { catalogue_version: CATALOGUE_VERSION, files: filesInAnswer(files, fresh) }, () => describeCheck(files, fresh))
+  if (threshold !== null && isFailed(files, listed, threshold, fresh)) process.exitCode = EXIT.failed
+}
+
+async function checkFiles (listed: readonly ListedFile[], suppressor?: Suppressor): Promise<CheckFile[]> {
+  const files: CheckFile[] = []
   const bar = progress(listed.length, 'judging')
-  for (const [index, { path, isNamed }] of listed.entries()) {
+  for (const [index, { path }] of listed.entries()) {
     const read = await readBlueprintFile(path)
-    const file: CheckedFile = 'refused' in read ? { path, refused: read.refused } : checkText(path, read.text)
-    files.push(file)
-    isFailed ||= threshold !== 'none' && (reaches(file, threshold) || (isNamed && file.refused !== undefined))
+    const name = relativePath(path)
+    files.push('refused' in read ? { path: name, refused: read.refused } : checkText(name, read.text, suppressor))
     bar.step(index + 1)
   }
   bar.done()
-  printAnswer(options.json === true, { catalogue_version: CATALOGUE_VERSION, files }, () => describe(files))
-  if (isFailed) process.exitCode = EXIT.failed
+  return files
 }
 
-function readThreshold (text: string): Threshold {
-  const known = [...SEVERITIES, 'none' as const].find((one) => one === text)
+/** Null: nothing fails. */
+function readThreshold (text: string): Severity | null {
+  if (text === 'none') return null
+  const known = SEVERITIES.find((one) => one === text)
   if (known === undefined) throw new OperationError('usage', `--fail-on must be one of ${SEVERITIES.join(', ')}, none`)
   return known
 }
 
-function reaches (file: CheckedFile, threshold: Exclude<Threshold, 'none'>): boolean {
-  const limit = SEVERITIES.indexOf(threshold)
-  return (file.violations ?? []).some(({ severity }) => SEVERITIES.indexOf(severity) <= limit)
+function isFailed (files: readonly CheckFile[], listed: readonly ListedFile[], threshold: Severity, fresh: ReadonlySet<FileFinding> | undefined): boolean {
+  return files.some(({ refused, violations = [] }, index) => {
+    // A refused file that was only found in a folder may be any JSON; one that was named should have been judged.
+    if (refused !== undefined) return listed[index]?.isNamed === true
+    return violations.some((finding) => isAtLeast(finding.severity, threshold) && (fresh === undefined || fresh.has(finding)))
+  })
 }
 
-function describe (files: CheckedFile[]): string {
-  const judged = files.filter(({ refused }) => refused === undefined)
-  const refused = files.length - judged.length
-  return [...files.map(describeFile), `${judged.length} judged, ${refused} refused; catalogue ${CATALOGUE_VERSION}`].join('\n')
-}
-
-function describeFile (file: CheckedFile): string {
-  if (file.refused !== undefined) return `${file.path}\n  refused: ${file.refused}\n`
-  const violations = file.violations ?? []
-  const head = `${file.path}\n  ${file.platform ?? ''}, score ${file.score ?? '-'}, ${violations.length === 0 ? 'no findings' : `${violations.length} findings`}`
-  const lines = violations.map(({ severity, code, module, message }) => `  ${severity.padEnd(8)}  ${code.padEnd(7)}  ${module === null ? '' : `${module.name}: `}${message}`)
-  return [head, ...lines, ''].join('\n')
+function filesInAnswer (files: readonly CheckFile[], fresh: ReadonlySet<FileFinding> | undefined): object[] {
+  if (fresh === undefined) return [...files]
+  return files.map(({ violations, ...file }) => violations === undefined
+    ? file
+    : { ...file, violations: violations.map((finding) => ({ ...finding, is_new: fresh.has(finding) })) })
 }

@@ -1,6 +1,6 @@
 /** Blueprint files named on a command line: folders are walked, files are read one at a time so that memory stays bounded. */
 import { readFile, readdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative, sep } from 'node:path'
 import { OperationError } from '../../evaluation/operator.ts'
 
 /** The service refuses more than this on the wire; so does the command line. */
@@ -22,6 +22,11 @@ export async function listBlueprintFiles (paths: readonly string[]): Promise<Lis
     else files.push(...(await walk(path)).map((one) => ({ path: one, isNamed: false })))
   }
   return files
+}
+
+/** The path from the working folder with forward slashes: the same name for a file however it was given. */
+export function relativePath (path: string): string {
+  return relative('', path).split(sep).join('/')
 }
 
 export type ReadBlueprint = { text: string } | { refused: string }

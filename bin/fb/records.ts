@@ -8,7 +8,7 @@ import { fieldsOf, warnWhenAlone, withStore } from './store.ts'
 const JSON_OPTION = ['--json', 'print one JSON object instead of words'] as const
 
 interface JsonOption { json?: boolean }
-interface KeyCreateOptions extends JsonOption { org: string, name: string, permissions: string, ipAllow?: string[], rpm?: string, rph?: string, expires?: string }
+interface KeyCreateOptions extends JsonOption { org: string, name?: string, permissions?: string, ipAllow?: string[], rpm?: string, rph?: string, expires?: string, canary?: boolean, label?: string }
 
 export function addRecordCommands (program: Command): void {
   addOrgCommands(program)
@@ -20,13 +20,6 @@ export function addRecordCommands (program: Command): void {
     .addHelpText('after', '\nOnly the shape is stored: no value of a module, no pinned or execution data. What a file carries beyond shape is dropped\n' +
       'and its field paths are printed. Exit 1 when nothing was imported, or when a file that you named was refused.\n\nExample:\n  $ fb import --org org_01J… examples/make my-scenario.json')
     .action(async (paths: string[], options: JsonOption & { org: string }) => importPaths(paths, options.org, options.json === true))
-
-  program.command('trace').description('show the audit row behind a watermark').argument('<watermark>', 'wm_… from X-FB-Watermark or meta.watermark')
-    .option(...JSON_OPTION).addHelpText('after', '\nExample:\n  $ fb trace wm_0m8x…')
-    .action(async (watermark: string, options: JsonOption) => {
-      const row = await withStore((store) => store.run('trace', { watermark }))
-      printAnswer(options.json === true, row, () => Object.entries(row).map(([name, value]) => `${name.padEnd(12)} ${String(value ?? '-')}`).join('\n'))
-    })
 }
 
 function addOrgCommands (program: Command): void {
@@ -42,18 +35,25 @@ function addOrgCommands (program: Command): void {
 function addKeyCommands (program: Command): void {
   const key = program.command('key').description('API keys of an organization')
   key.command('create').description('create a key; its value is printed this once and never again')
-    .requiredOption('--org <id>', 'organization that the key speaks for').requiredOption('--name <name>', 'what the key is for')
-    .requiredOption('--permissions <list>', 'comma-separated: governance:read, governance:evaluate, admin (admin includes both)')
+    .requiredOption('--org <id>', 'organization that the key speaks for').option('--name <name>', 'what the key is for')
+    .option('--permissions <list>', 'comma-separated: governance:read, governance:evaluate, admin (admin includes both)')
+    .option('--canary', 'a key that never works and says so to nobody: whoever uses it has read the place where it was planted')
+    .option('--label <where>', 'where the canary key is planted; stands in the event that its use raises')
     .option('--ip-allow <cidr>', 'address or range that may use the key; repeat or separate by commas (default: every address)', collect)
     .option('--rpm <n>', 'requests a minute (default: 60)').option('--rph <n>', 'requests an hour (default: 1000)')
     .option('--expires <date>', 'ISO 8601, in the future, such as 2027-01-31T12:00:00Z (default: never)').option(...JSON_OPTION)
-    .addHelpText('after', '\nExample:\n  $ fb key create --org org_01J… --name "nightly audit" --permissions governance:read,governance:evaluate --ip-allow 203.0.113.0/24')
+    .addHelpText('after', '\nExample:\n  $ fb key create --org org_01J… --name "nightly audit" --permissions governance:read,governance:evaluate --ip-allow 203.0.113.0/24\n  $ fb key create --org org_01J… --canary --label "wiki, deployment page"')
     .action(createKey)
   key.command('list').description('list the keys of an organization; only prefixes are known').requiredOption('--org <id>', 'organization').option(...JSON_OPTION)
     .action(async (options: JsonOption & { org: string }) => {
       const answer = await withStore((store) => store.run('key.list', { org: options.org }))
       printAnswer(options.json === true, answer, () => keyTable(fieldsOf(answer)['keys']))
     })
+  key.command('suspend').description('suspend a key until it is resumed; no request that begins after this command returned succeeds').argument('<id-or-prefix>', 'key_… or the first 12 characters')
+    .option(...JSON_OPTION).action(async (wanted: string, options: JsonOption) => changeKey('key.suspend', wanted, options.json === true))
+  key.command('resume').description('undo a suspension, by a person or by anomaly detection').argument('<id-or-prefix>', 'key_… or the first 12 characters')
+    .option(...JSON_OPTION).addHelpText('after', '\nLook at fb anomalies first: what suspended the key may still be going on.\n\nExample:\n  $ fb key resume key_01J…')
+    .action(async (wanted: string, options: JsonOption) => changeKey('key.resume', wanted, options.json === true))
   key.command('revoke').description('revoke a key; no request that begins after this command returned succeeds').argument('<id-or-prefix>', 'key_… or the first 12 characters')
     .option(...JSON_OPTION).addHelpText('after', '\nRepeating the command is safe. Example:\n  $ fb key revoke key_01J…')
     .action(async (wanted: string, options: JsonOption) => {
@@ -66,11 +66,24 @@ function addKeyCommands (program: Command): void {
     })
 }
 
+async function changeKey (operation: 'key.suspend' | 'key.resume', wanted: string, json: boolean): Promise<void> {
+  const answer = fieldsOf(await withStore(async (store) => {
+    const changed = await store.run(operation, { key: wanted })
+    warnWhenAlone(store)
+    return changed
+  }))
+  printAnswer(json, answer, () => `${String(answer['state'])} ${String(answer['id'])}  ${String(answer['prefix'])}…`)
+}
+
 async function createKey (options: KeyCreateOptions): Promise<void> {
+  const isCanary = options.canary === true
+  if (isCanary !== (options.label !== undefined)) throw new OperationError('usage', '--canary and --label belong together')
+  if (!isCanary && (options.name === undefined || options.permissions === undefined)) throw new OperationError('usage', 'a key needs --name and --permissions')
   const args = {
     org: options.org,
-    name: options.name,
-    permissions: splitList([options.permissions]),
+    name: options.name ?? 'canary',
+    permissions: splitList([options.permissions ?? 'governance:read']),
+    canary_label: options.label,
     ip_allow: splitList(options.ipAllow ?? []),
     rpm: wholeNumber(options.rpm, '--rpm'),
     rph: wholeNumber(options.rph, '--rph'),

@@ -16,11 +16,14 @@ import { note } from './output.ts'
 const DATA_FOLDER_DEFAULT = '.flowbeacon'
 const ATTEMPTS_MAX = 40
 const RETRY_MS = 250
+/** Operations that make the instances read a key again. */
+const TELLS_INSTANCES: readonly OperationName[] = ['key.revoke', 'key.suspend', 'key.resume']
 
 export interface Store {
   /** True when no other process shares this store's windows: a running instance is then not told of a revocation at once. */
   readonly isAlone: boolean
-  run (name: OperationName, args: object): Promise<object>
+  /** `onProgress` is told the share that is done of a long operation, where it runs in this process. */
+  run (name: OperationName, args: object, onProgress?: (share: number) => void): Promise<object>
   close (): Promise<void>
 }
 
@@ -54,9 +57,9 @@ async function openDirectly (config: Config, actor: string): Promise<Store> {
   const { secrets } = config
   return {
     isAlone: database.kind === 'postgres' && config.redisUrl === null,
-    async run (name, args) {
-      if (name === 'key.revoke') await windows.ready()
-      const deps = { database, admission: windows.admission, recordIdSecret: secrets.recordId, watermarkSecret: secrets.watermark, actor }
+    async run (name, args, onProgress) {
+      if (TELLS_INSTANCES.includes(name)) await windows.ready()
+      const deps = { database, admission: windows.admission, recordIdSecret: secrets.recordId, watermarkSecret: secrets.watermark, masterKeys: secrets.masterKeys, thresholds: config.anomalyThresholds, actor, ...(onProgress === undefined ? {} : { onProgress }) }
       return runOperation(deps, name, args)
     },
     async close () {
@@ -91,7 +94,7 @@ export async function withStore<T> (work: (store: Store) => Promise<T>): Promise
 
 /** Says that a revocation reached the database only. */
 export function warnWhenAlone (store: Store): void {
-  if (store.isAlone) note('warning: DATABASE_URL is set but REDIS_URL is not, so running instances were not told; they may serve the key from cache for up to 10 s.')
+  if (store.isAlone) note('warning: DATABASE_URL is set but REDIS_URL is not, so running instances were not told; they may go on with the old record for up to 10 s.')
 }
 
 /** An operation's answer in the shape that the command prints. */
