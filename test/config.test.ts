@@ -21,6 +21,7 @@ function production (changes: Record<string, string | undefined> = {}): NodeJS.P
     RESULT_TOKEN_SECRET: secret(),
     WATERMARK_SECRET: secret(),
     RECORD_ID_SECRET: secret(),
+    MASTER_KEYS: `2:${secret()},1:${secret()}`,
     ...changes
   }
   for (const [name, value] of Object.entries(env)) if (value === undefined) delete env[name]
@@ -56,6 +57,13 @@ const refusals: Array<[string, NodeJS.ProcessEnv, RegExp]> = [
   ['a missing secret in production', production({ WATERMARK_SECRET: undefined }), /WATERMARK_SECRET is missing/],
   ['a short secret in production', production({ WATERMARK_SECRET: '0123456789abcdef' }), /at least 32 bytes/],
   ['a secret that is not random', production({ WATERMARK_SECRET: '00'.repeat(32) }), /not random/],
+  ['missing master keys in production', production({ MASTER_KEYS: undefined }), /MASTER_KEYS is missing/],
+  ['a master key without its version', production({ MASTER_KEYS: secret() }), /MASTER_KEYS must be a comma-separated list/],
+  ['one version for two master keys', production({ MASTER_KEYS: `1:${secret()},1:${secret()}` }), /MASTER_KEYS names version 1 twice/],
+  ['a master key that is not random', production({ MASTER_KEYS: `1:${'00'.repeat(32)}` }), /MASTER_KEYS has a key that is not random/],
+  ['webhooks to special addresses in production', production({ WEBHOOK_UNSAFE_ALLOWED_RANGES: '127.0.0.0/8' }), /WEBHOOK_UNSAFE_ALLOWED_RANGES must not be set in production/],
+  ['a range of special addresses that is none', { DATA_DIR: folder, WEBHOOK_UNSAFE_ALLOWED_RANGES: 'all' }, /WEBHOOK_UNSAFE_ALLOWED_RANGES must be/],
+  ['a backoff that is not three numbers', { DATA_DIR: folder, WEBHOOK_BACKOFF_SECONDS: '5,60' }, /WEBHOOK_BACKOFF_SECONDS must be three/],
   ['no transport security in production', production({ TRUSTED_PROXIES: undefined }), /no transport security/]
 ]
 

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { createHmac } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -41,6 +41,59 @@ t.test('check refuses what is no blueprint with a reason', async (t) => {
   t.equal(run.status, 0)
   t.type(JSON.parse(run.stdout).files[0].refused, 'string')
   t.equal(fb(['check', '--fail-on', 'critical', path]).status, 1)
+})
+
+t.test('check lets only new findings fail with a baseline, and refuses one it does not understand', async (t) => {
+  const baseline = join(folder, 'baseline.json')
+  const flows = join(folder, 'flows')
+  mkdirSync(flows)
+  copyFileSync(join(EXAMPLES, 'make/parcel-tracking-sync.json'), join(flows, 'a.json'))
+  t.equal(fb(['check', '--write-baseline', baseline, flows]).status, 0)
+  t.equal(fb(['check', '--fail-on', 'high', flows]).status, 1)
+  t.equal(fb(['check', '--fail-on', 'high', '--baseline', baseline, flows]).status, 0)
+  t.equal(fb(['check', '--baseline', baseline, flows]).status, 0)
+  copyFileSync(join(EXAMPLES, 'make/support-mail-triage.json'), join(flows, 'b.json'))
+  const run = fb(['check', '--json', '--baseline', baseline, flows])
+  t.equal(run.status, 1, 'any new finding fails unless --fail-on says otherwise')
+  const [old, fresh] = JSON.parse(run.stdout).files
+  t.same(new Set(old.violations.map((finding: { is_new: boolean }) => finding.is_new)), new Set([false]))
+  t.same(new Set(fresh.violations.map((finding: { is_new: boolean }) => finding.is_new)), new Set([true]))
+  t.match(fb(['check', '--baseline', baseline, flows]).stdout, /new +critical +SEC-001/)
+  renameSync(join(flows, 'a.json'), join(flows, 'c.json'))
+  rmSync(join(flows, 'b.json'))
+  t.equal(fb(['check', '--baseline', baseline, flows]).status, 0, 'a renamed file keeps its findings')
+  writeFileSync(baseline, '{}')
+  t.equal(fb(['check', '--baseline', baseline, flows]).status, 2)
+  t.equal(fb(['check', '--baseline', join(folder, 'absent'), flows]).status, 2)
+  t.equal(fb(['check', '--write-baseline', join(folder, 'no', 'such', 'folder'), flows]).status, 2)
+})
+
+t.test('check leaves out what is suppressed now, and refuses a list it does not understand', async (t) => {
+  const path = join(folder, 'suppressions.json')
+  const one = { id: 'sup_1', code: 'ERR-001', scenario_id: null, fingerprint: null, reason: 'known', state: 'active', expires_at: '2999-01-01T00:00:00Z', approved_by: null }
+  const flow = join(EXAMPLES, 'make/parcel-tracking-sync.json')
+  const codesWith = (list: object[]): { open: string[], suppressed: string[] } => {
+    writeFileSync(path, JSON.stringify({ suppressions: list }))
+    const [file] = JSON.parse(fb(['check', '--json', '--suppressions', path, flow]).stdout).files
+    const codes = (of: { code: string }[]): string[] => [...new Set(of.map(({ code }) => code))]
+    return { open: codes(file.violations), suppressed: codes(file.suppressed) }
+  }
+  const all = codesWith([])
+  t.ok(all.open.includes('ERR-001'))
+  t.same(codesWith([one]), { open: all.open.filter((code) => code !== 'ERR-001'), suppressed: ['ERR-001'] })
+  const none = codesWith([{ ...one, expires_at: '2020-01-01T00:00:00Z' }, { ...one, state: 'withdrawn' }, { ...one, scenario_id: 'scn_1' }])
+  t.same(none, all)
+  for (const text of ['', '{}', '[]', '{"suppressions":[{}]}', JSON.stringify({ suppressions: [{ ...one, reason: '\u001b[2J' }] })]) {
+    writeFileSync(path, text)
+    t.equal(fb(['check', '--suppressions', path, flow]).status, 2, text)
+  }
+})
+
+t.test('check prints one SARIF log, with the exit code of the check', async (t) => {
+  const run = fb(['check', '--sarif', '--fail-on', 'high', EXAMPLES])
+  t.equal(run.status, 1)
+  t.match(JSON.parse(run.stdout), { version: '2.1.0', runs: [{ tool: { driver: { name: 'FlowBeacon' } } }] })
+  t.equal(fb(['check', '--sarif', '--json', EXAMPLES]).status, 2)
 })
 
 t.test('sign prints the header that an independent HMAC gives, over the exact bytes and without the query', async (t) => {

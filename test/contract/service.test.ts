@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import { sql } from 'drizzle-orm'
 import { countAuditRows } from '../../db/queries/system.ts'
 import { mintRecordId } from '../../plugins/lib/record-id.ts'
 import { mintResultToken } from '../../plugins/lib/result-token.ts'
@@ -124,6 +125,22 @@ function suite (stores: Stores): void {
       const again = await post(JSON.stringify({ blueprints: [{ id: 'a', blueprint: FLOW }] }))
       t.equal(again.body.data.evaluation_id, first.body.data.evaluation_id)
       refused(t, await post(JSON.stringify({ blueprints: [{ id: 'b', blueprint: FLOW }] })), 409, 'idempotency_conflict', 'Idempotency key already used with another request')
+    })
+
+    await t.test('an idempotency key lapses after twenty-four hours, not earlier', async (t) => {
+      const caller = await newCaller(runtime)
+      const post = async (id: string): Promise<Answer> => {
+        const body = JSON.stringify({ blueprints: [{ id, blueprint: FLOW }] })
+        return await send(url, 'POST', `${P}/evaluate`, { ...headersFor(caller, 'POST', `${P}/evaluate`, body), 'idempotency-key': 'day' }, body)
+      }
+      const first = await post('a')
+      const age = async (hours: number): Promise<unknown> => await runtime.database.db.execute(sql`update evaluations set created_at = now() - ${hours} * interval '1 hour' where id = ${first.body.data.evaluation_id}`)
+      await age(23.9)
+      refused(t, await post('b'), 409, 'idempotency_conflict', 'Idempotency key already used with another request')
+      await age(24.1)
+      const next = await post('c')
+      t.equal(next.status, 200)
+      t.not(next.body.data.evaluation_id, first.body.data.evaluation_id)
     })
 
     await t.test('a policy that the caller has already is not sent again', async (t) => {

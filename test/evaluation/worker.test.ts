@@ -68,7 +68,7 @@ t.test('work submitted while it waits is found', async (t) => {
 
 t.test('goes on where a worker that died left off, and does not judge twice', async (t) => {
   const id = await submit(item(0), item(1))
-  const dead = await claimEvaluation(database.db, { workerId: 'dead', leaseMs: 0 })
+  const dead = await claimEvaluation(database.db, { workerId: 'dead', leaseMs: -1000 })
   t.equal(dead?.id, id)
   const lease = { evaluationId: id, workerId: 'dead', attempt: 1 }
   t.equal(await recordItem(database.db, { ...lease, position: 0, result: null, error: 'kept' }), true)
@@ -104,7 +104,8 @@ t.test('a database that is away is logged without what was bound, and does not e
     get (target, name, receiver) {
       if (name !== 'db' || !isAway) return Reflect.get(target, name, receiver) as unknown
       events.dispatchEvent(new Event('asked'))
-      return { update () { throw Object.assign(new Error('Failed query: params: CANARY', { cause: Object.assign(new Error('CANARY'), { code: '57P01' }) })) } }
+      const fail = (): never => { throw Object.assign(new Error('Failed query: params: CANARY', { cause: Object.assign(new Error('CANARY'), { code: '57P01' }) })) }
+      return { update: fail, transaction: fail }
     }
   })
   const asked = once(events, 'asked')
@@ -116,6 +117,28 @@ t.test('a database that is away is logged without what was bound, and does not e
   t.match(await ended(id), { state: 'complete' })
   t.match(warnings[0], { code: '57P01', text: 'the queue cannot be read' })
   t.notMatch(JSON.stringify(warnings), /CANARY/)
+  await worker.stop()
+})
+
+t.test('an evaluation whose attempts are spent ends as an error, its graphs go, and what hangs on its end is told in the same transaction', async (t) => {
+  const id = await submit(item(0))
+  for (let attempt = 0; attempt < 5; attempt++) t.equal((await claimEvaluation(database.db, { workerId: 'dead', leaseMs: -1000 }))?.id, id)
+  t.equal(await claimEvaluation(database.db, { workerId: 'dead', leaseMs: -1000 }), null)
+  const told: object[] = []
+  const { worker } = start({ onEnded: async (_tx, one) => { told.push(one) } })
+  t.match(await ended(id), { state: 'error', error: 'The evaluation could not be finished' })
+  t.same(told, [{ id, orgId, state: 'error' }])
+  const items = await database.db.query.evaluationItems.findMany({ where: (row, { eq }) => eq(row.evaluationId, id) })
+  t.same(items.map(({ graph }) => graph), [null])
+  await worker.stop()
+})
+
+t.test('an end whose consequences cannot be written has not happened: it is made again', async (t) => {
+  let failures = 2
+  const id = await submit(item(0))
+  const { worker } = start({ leaseMs: 50, onEnded: async () => { if (failures-- > 0) throw new Error('no outbox') } })
+  t.match(await ended(id), { state: 'complete' })
+  t.equal(failures, -1)
   await worker.stop()
 })
 

@@ -6,7 +6,7 @@ import { Redis } from 'ioredis'
 import postgres from 'postgres'
 import { openRuntime, type Runtime } from '../../bin/runtime.ts'
 import { loadConfig } from '../../config.ts'
-import { runOperation } from '../../evaluation/operator.ts'
+import { runOperation, type OperationName } from '../../evaluation/operator.ts'
 import { signRequest } from '../../plugins/lib/hmac.ts'
 
 export interface Stores { name: string, env: Record<string, string>, drop: () => Promise<void> }
@@ -57,9 +57,9 @@ export async function start (stores: Stores, env: Record<string, string> = {}): 
   return { runtime, url: (await runtime.listen()).url }
 }
 
-export async function operate (runtime: Runtime, name: 'org.create' | 'key.create' | 'key.revoke' | 'trace' | 'import', args: object): Promise<any> {
+export async function operate (runtime: Runtime, name: OperationName, args: object): Promise<any> {
   const { database, admission, config } = runtime
-  return await runOperation({ database, admission, recordIdSecret: config.secrets.recordId, watermarkSecret: config.secrets.watermark, actor: 'test' }, name, args)
+  return await runOperation({ database, admission, recordIdSecret: config.secrets.recordId, watermarkSecret: config.secrets.watermark, masterKeys: config.secrets.masterKeys, thresholds: config.anomalyThresholds, actor: 'test' }, name, args)
 }
 
 export async function newCaller (runtime: Runtime, options: object = {}): Promise<Caller> {

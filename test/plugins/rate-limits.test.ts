@@ -1,14 +1,33 @@
 import t from 'tap'
 import rateLimits from '../../plugins/rate-limits.ts'
-import type { AdmissionRequest, AdmissionVerdict } from '../../plugins/context.ts'
+import type { AdmissionRequest, AdmissionStore } from '../../plugins/context.ts'
 import { ApiError } from '../../errors.ts'
 import { memoryAdmissionStore } from '../../plugins/support/memory.ts'
 import { bareApp, leavePrincipal, NOW_MS, principal, route } from '../helper/bare.ts'
 
-function away (): { admit: () => Promise<AdmissionVerdict>, readEpoch: () => Promise<string>, bumpEpoch: () => Promise<void> } {
+function away (): AdmissionStore {
   const fail = async (): Promise<never> => { throw new Error('away') }
-  return { admit: fail, readEpoch: fail, bumpEpoch: fail }
+  return { admit: fail, readWindow: fail, readEpoch: fail, bumpEpoch: fail }
 }
+
+t.test('an answer that an earlier layer refused shows the windows and spends nothing', async (t) => {
+  const store = memoryAdmissionStore({ now: () => NOW_MS })
+  for (const one of [store, away()]) {
+    const epoch = await store.readEpoch('key_1')
+    const app = await bareApp()
+    leavePrincipal(app, principal({ epoch }))
+    app.addHook('preParsing', async (request) => { if (request.headers['x-bad'] !== undefined) throw new ApiError('signature_invalid') })
+    await app.register(rateLimits, { store: one })
+    route(app)
+    for (let count = 0; count < 3; count++) {
+      const refused = await app.inject({ url: '/thing', headers: { 'x-bad': '1' } })
+      t.equal(refused.statusCode, 403)
+      t.equal(refused.headers['x-ratelimit-limit'], '60')
+      t.equal(refused.headers['x-ratelimit-remaining'], '60')
+      t.match(refused.headers['x-ratelimit-reset'], /^\d+$/)
+    }
+  }
+})
 
 t.test('admits sixty requests a minute and refuses the sixty-first with the exact wait', async (t) => {
   let now = NOW_MS
@@ -48,6 +67,7 @@ t.test('judges again with a fresh record when the epoch is stale, and spends not
   app.principalJudges.push(() => { throw new ApiError('ip_not_allowed') })
   await app.register(rateLimits, {
     store: {
+      ...away(),
       admit: async (request: AdmissionRequest) => {
         asked.push(request.epoch)
         return { outcome: 'stale', epoch: 'new' }

@@ -62,7 +62,7 @@ t.test('a listed policy has exactly five fields', async (t) => {
 t.test('a violation leaves without its evidence, beside a scenario that failed', async (t) => {
   const violation = { ref: 'vr_1', code: 'A-1', title: 't', severity: 'high', module: null, message: 'm', frameworks: [] }
   const judged = {
-    id: 's', name: 'n', modules: 1, catalogue_version: '1', evaluation_status: 'complete', evaluated_at: null, score: 90, module_summary: [], evaluated_codes: ['A-1'], passing_count: 0, failing_count: 1
+    id: 's', name: 'n', modules: 1, catalogue_version: '1', evaluation_status: 'complete', evaluated_at: null, score: 90, module_summary: [], evaluated_codes: ['A-1'], passing_count: 0, failing_count: 1, suppressed: []
   }
   const failed = { id: 'f', name: 'n', error: 'Scenario not found' }
   const scenarios = [{ ...judged, violations: [{ ...violation, pointer: '/S', fingerprint: 'S', confidence: 'S' }] }, { ...failed, stack: 'S' }]

@@ -28,6 +28,13 @@ t.test('excuses placeholders and names inside references', async (t) => {
   t.equal(providerOf(`={{ $json['ghp_${RANDOM.slice(0, 36)}'] }}`, 'expression'), null)
 })
 
+t.test('tells a name that a reference reads from a token in quotes', async (t) => {
+  const name = `ghp_${RANDOM.slice(0, 36)}`
+  for (const text of [`={{ $json.${name} }}`, `={{ $json?.${name} }}`, `={{ $json["${name}"] }}`, `={{ $('${name}').item }}`, `{{1.\`${name}\`}}`, `={{ $node['${name}'].json }}`]) t.equal(providerOf(text, 'template'), null, text)
+  for (const text of [`={{ ['${name}'] }}`, `={{ \`${name}\` }}`, `={{ "${name}" }}`, `done.${name} {{1.a}}`, `{{1.a}}.${name}`]) t.equal(providerOf(text, 'template'), 'github', text)
+  for (const text of [`[\`${name}\`]`, `f(\`${name}\`)`, `x = ["${name}"]`]) t.equal(providerOf(text, 'code'), 'github', text)
+})
+
 t.test('takes only random-looking literals in secret-named fields for secrets', async (t) => {
   for (const field of ['apiKey', 'X-Api-Key', 'client_secret', 'Authorization', 'password', 'accessToken', 'token']) t.equal(isSecretField(field), true, field)
   for (const field of ['account', 'pageToken', 'maxTokens', 'secretName', 'authentication', 'keywordDifficulty', 'key']) t.equal(isSecretField(field), false, field)
@@ -44,10 +51,13 @@ t.test('takes only fixed public hosts for public', async (t) => {
 })
 
 t.test('reads a megabyte built against each pattern without backtracking', async (t) => {
-  for (const unit of ['eyJaaaaaaaaaaa.', 'eyJ', 'sk-ant-a-', 'sk-', 'xoxb-', 'ghp_', '-----BEGIN ', 'A ', 'msh', '0123456789msh', '1234567890:AA', 'patAAAAAAAAAAAAAA.', 'SG.', 'aaaaa']) {
-    const text = unit.repeat(Math.ceil(1_000_000 / unit.length))
-    const started = performance.now()
-    providerOf(text, 'code')
-    t.ok(performance.now() - started < 1000, `${unit}: ${Math.round(performance.now() - started)} ms`)
+  for (const unit of ['eyJaaaaaaaaaaa.', 'eyJ', 'sk-ant-a-', 'sk-', 'xoxb-', 'ghp_', '-----BEGIN ', 'A ', 'msh', '0123456789msh', '1234567890:AA', 'patAAAAAAAAAAAAAA.', 'SG.', 'aaaaa',
+    '%20eyJaaaaaaaaaaa.', '\\neyJaaaa', '\\u0041sk-', `a.ghp_${RANDOM.slice(0, 36)} `, `ghp_${RANDOM.slice(0, 30)}EXAMPLE `, `'ghp_${'0'.repeat(36)}`, `your_AKIA${'Q3EGRIM7YB2KXW4P'}-`, '{{a.ghp_']) {
+    for (const kind of ['code', 'template'] as const) {
+      const text = unit.repeat(Math.ceil(1_000_000 / unit.length))
+      const started = performance.now()
+      providerOf(text, kind)
+      t.ok(performance.now() - started < 1000, `${unit}: ${Math.round(performance.now() - started)} ms`)
+    }
   }
 })

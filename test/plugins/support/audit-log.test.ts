@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { AuditRow } from '../../../plugins/context.ts'
-import { groupCommitSink, networkOf, refusalCounter, type RefusalCount } from '../../../plugins/support/audit-log.ts'
+import { networkOf } from '../../../plugins/lib/network.ts'
+import { groupCommitSink, refusalCounter, type RefusalCount } from '../../../plugins/support/audit-log.ts'
 
 const row = (watermark: string): AuditRow => ({
   watermark, at: new Date(), orgId: null, keyId: null, keyPrefix: null, method: 'GET', route: '*', pathHash: '0', status: 200, code: null, reason: null, ip: '192.0.2.1', userAgent: null, instance: 'i', degraded: false, jti: null

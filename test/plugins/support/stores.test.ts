@@ -105,6 +105,20 @@ for (const [name, stores] of adapters) {
     await t.rejects(admission.admit({ keyId: 'limits', epoch, ...DEFAULTS, perMinute: 0 }), RangeError)
   })
 
+  t.test(`${name}: a look at the windows spends nothing and tells what an admission would`, async (t) => {
+    const key = { keyId: 'looked', perMinute: 3, perHour: 1000 }
+    const epoch = await admission.readEpoch(key.keyId)
+    t.match(await admission.readWindow(key), { limit: 3, remaining: 3 })
+    for (const remaining of [2, 1, 0]) {
+      const verdict = await admission.admit({ ...DEFAULTS, ...key, epoch })
+      const seen = await admission.readWindow(key)
+      t.match(seen, { limit: 3, remaining })
+      t.ok(Math.abs(seen.resetAtMs - windowOf(verdict).resetAtMs) < 100)
+    }
+    t.match(await admission.readWindow(key), { limit: 3, remaining: 0 })
+    t.equal((await admission.readEpoch(key.keyId)), epoch)
+  })
+
   t.test(`${name}: of 50 concurrent takers of a token exactly one gets it`, async (t) => {
     await singleUse.issue('jti-1', 900)
     const answers = await Promise.all(Array.from({ length: 50 }, () => singleUse.take('jti-1')))
