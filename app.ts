@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { ServerOptions as HttpServerOptions } from 'node:http'
 import type { Socket } from 'node:net'
 import rateLimit from '@fastify/rate-limit'
-import fastify, { LogController, type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyServerOptions, type HTTPMethods, type RouteOptions } from 'fastify'
+import fastify, { LogController, type FastifyInstance, type FastifyPluginAsync, type FastifyReply, type FastifyRequest, type FastifyServerOptions, type HTTPMethods, type RouteOptions } from 'fastify'
 import type { Config } from './config.ts'
 import type { Database } from './db/client.ts'
 import { findKeyByDigest } from './db/queries/system.ts'
@@ -19,6 +19,7 @@ import jsonBody from './plugins/support/json-body.ts'
 import type { Metrics } from './plugins/support/metrics.ts'
 import transport from './plugins/transport.ts'
 import watermark from './plugins/watermark.ts'
+import type { RouteDeps } from './routes/v1/deps.ts'
 import v1Routes from './routes/v1/index.ts'
 
 export const PUBLIC_PREFIX = '/api/public/v1'
@@ -47,6 +48,8 @@ export interface AppDeps {
   /** Wakes the workers of this process. Default none: the queues are polled. */
   wake?: () => void
   metrics?: Metrics
+  /** What is served behind the layers. Default the public API; a measurement puts its own in their place. */
+  routes?: FastifyPluginAsync<RouteDeps>
   /** Fastify's logger option. Default false. */
   logger?: FastifyServerOptions['logger']
   /** Unix milliseconds. Default `Date.now`. */
@@ -74,7 +77,7 @@ export async function buildApp (config: Config, deps: AppDeps): Promise<FastifyI
     await registerLayers(surface, layerOptions(config, deps, perAddress, now))
     limitResultTokens(surface, perAddress)
     const declared = collectRoutes(surface)
-    await surface.register(v1Routes, {
+    await surface.register(deps.routes ?? v1Routes, {
       database: deps.database,
       singleUse: deps.singleUse,
       secrets: config.secrets,

@@ -1,0 +1,119 @@
+/**
+ * The chain beside its peers: every target is up at once, and in each round each is loaded once, in a shuffled order, so that what the
+ * machine does besides hits all alike. Ratios are taken within a round. `npm run bench -- --help`. Figures are for comparing within
+ * one run; a target that gave one answer other than 2xx is void.
+ */
+import { randomInt } from 'node:crypto'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { arch, cpus, platform } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { PUBLIC_PREFIX } from '../app.ts'
+import { readCounters } from './load/counters.ts'
+import { reached } from './load/goals.ts'
+import { findLoader, type Loader } from './load/loader.ts'
+import { chart, goalsTable, table } from './load/report.ts'
+import { openStores, type BenchStores } from './load/stores.ts'
+import { shuffled } from './load/statistics.ts'
+import { summarise, type Row, type Sample } from './load/summary.ts'
+import { BASELINE, installPeers, startTarget, TARGETS, type RunningTarget, type Target } from './load/targets.ts'
+import { seededRandom } from './seeded.ts'
+import { BENCH_PATH } from './servers/answer.ts'
+
+const HELP = `usage: npm run bench -- [options]
+
+  --scenarios LIST    method/connections/processes, such as GET/64/1,POST/64/1 (default: the four below)
+                      GET/64/1 POST/64/1 GET/4/1 GET/64/2
+  --targets LIST      ${TARGETS.map(({ name }) => name).join(', ')} (default: all; ${BASELINE} always)
+  --rounds N          rounds for the first scenario (default 9), the others take half
+  --seconds N         whole seconds of load for each target and round (default 1)
+  --out FOLDER        where result.json and one chart a scenario go (default bench/results)
+  --seed N            order of the targets
+  --help
+`
+const FOLDER = fileURLToPath(new URL('../../bench/results/', import.meta.url))
+/** More than any target reaches on a machine of today. */
+const REQUESTS_PER_SECOND_MAX = 30_000
+const SCENARIOS = 'GET/64/1,POST/64/1,GET/4/1,GET/64/2'
+
+interface Scenario { name: string, method: 'GET' | 'POST', connections: number, processes: number, rounds: number }
+
+const say = (line: string): void => { process.stderr.write(`${line}\n`) }
+
+const { values } = parseArgs({
+  options: {
+    scenarios: { type: 'string', default: SCENARIOS },
+    targets: { type: 'string', default: TARGETS.map(({ name }) => name).join(',') },
+    rounds: { type: 'string', default: '9' },
+    seconds: { type: 'string', default: '1' },
+    out: { type: 'string', default: FOLDER },
+    seed: { type: 'string', default: String(randomInt(2 ** 31)) },
+    help: { type: 'boolean', default: false }
+  }
+})
+if (values.help) process.stdout.write(HELP)
+else process.exitCode = await measure(readScenarios(values.scenarios, Number(values.rounds)), readTargets(values.targets), Number(values.seconds))
+
+function readScenarios (text: string, rounds: number): Scenario[] {
+  if (!Number.isInteger(rounds) || rounds < 1) throw new RangeError('--rounds takes a whole number of at least 1')
+  return text.split(',').map((name, at) => {
+    const [, method, connections, processes] = /^(GET|POST)\/(\d+)\/(\d+)$/.exec(name) ?? []
+    if (method === undefined) throw new RangeError(`--scenarios: ${name} is not method/connections/processes, such as GET/64/1`)
+    return { name, method: method === 'GET' ? 'GET' : 'POST', connections: Number(connections), processes: Number(processes), rounds: at === 0 ? rounds : Math.ceil(rounds / 2) }
+  })
+}
+
+function readTargets (text: string): Target[] {
+  const names = new Set([BASELINE, ...text.split(',')])
+  for (const name of names) if (!TARGETS.some((target) => target.name === name)) throw new RangeError(`--targets: there is no ${name}`)
+  return TARGETS.filter(({ name }) => names.has(name))
+}
+
+async function measure (scenarios: readonly Scenario[], targets: readonly Target[], seconds: number): Promise<number> {
+  installPeers(say)
+  const loader = findLoader()
+  const stores = await openStores(Math.max(...scenarios.map(({ rounds }) => rounds + 1)) * seconds * REQUESTS_PER_SECOND_MAX)
+  say(`stores: ${stores.name}; load by ${loader.name}`)
+  const results: Array<{ scenario: Scenario, rows: Row[] }> = []
+  try {
+    for (const scenario of scenarios) results.push({ scenario, rows: await runScenario(scenario, targets, stores, loader.run, seconds) })
+  } finally {
+    await stores.close()
+  }
+  const goals = reached(results[0]?.rows ?? [])
+  for (const { scenario, rows } of results) process.stdout.write(`\n${scenario.name} (method/connections/processes), bare Fastify = 1\n${table(rows)}\n`)
+  process.stdout.write(`\n${results[0]?.scenario.name ?? ''} beside the bars\n${goalsTable(goals)}\n`)
+  write(results, { loader: loader.name, stores: stores.versions, goals })
+  return results.some(({ rows }) => rows.some((row) => row.void !== null)) ? 1 : 0
+}
+
+async function runScenario (scenario: Scenario, targets: readonly Target[], stores: BenchStores, load: Loader, seconds: number): Promise<Row[]> {
+  const running: RunningTarget[] = []
+  const random = seededRandom(Number(values.seed))
+  const samples: Sample[] = []
+  const slot = { method: scenario.method, connections: scenario.connections, path: `${PUBLIC_PREFIX}${BENCH_PATH}`, keysFile: stores.keysFile }
+  try {
+    for (const target of targets) running.push(await startTarget(target, { ...stores.env, REDIS_PREFIX: `b:${scenario.name.replaceAll('/', '-')}:${target.name}` }, scenario.processes))
+    for (const target of running) await load(target.url, { ...slot, seconds: 1 })
+    for (let round = 0; round < scenario.rounds; round++) {
+      say(`${scenario.name}: round ${round + 1} of ${scenario.rounds}`)
+      for (const target of shuffled(running, random)) {
+        const before = await readCounters(target.pid, stores)
+        const seen = await load(target.url, { ...slot, seconds })
+        await stores.settle()
+        samples.push({ target: target.name, round, slot: seen, before, after: await readCounters(target.pid, stores) })
+      }
+    }
+  } finally {
+    for (const target of running) await target.stop()
+  }
+  return summarise(samples, targets)
+}
+
+function write (results: ReadonlyArray<{ scenario: Scenario, rows: Row[] }>, about: object): void {
+  mkdirSync(values.out, { recursive: true })
+  const versions = { node: process.version, platform: platform(), arch: arch(), processors: cpus().length }
+  writeFileSync(`${values.out}/result.json`, JSON.stringify({ versions, ...about, seed: values.seed, results }, null, 2))
+  for (const { scenario, rows } of results) writeFileSync(`${values.out}/${scenario.name.toLowerCase().replaceAll('/', '-')}.svg`, chart(scenario.name, rows))
+  say(`written: ${values.out}/result.json and the charts beside it`)
+}
