@@ -13,6 +13,7 @@ import type { FailureLimiter } from './plugins/authentication.ts'
 import { declareSlots, type AdmissionStore, type AuditSink, type RefusalCounter, type SingleUseStore } from './plugins/context.ts'
 import type { AnomalyDetectionOptions } from './plugins/anomaly-detection.ts'
 import { registerLayers, type LayersOptions } from './plugins/index.ts'
+import { ALL_KILLED, type KillState } from './plugins/lib/kill-state.ts'
 import { mintWatermark } from './plugins/lib/watermark-id.ts'
 import errorHandler from './plugins/support/error-handler.ts'
 import jsonBody from './plugins/support/json-body.ts'
@@ -45,6 +46,8 @@ export interface AppDeps {
   refusals: RefusalCounter
   /** Keeps an anomaly that one request proves, and does what follows from it. */
   raiseAnomaly: AnomalyDetectionOptions['raise']
+  /** The kill switch as this process knows it, from memory. */
+  killState: () => KillState
   /** Wakes the workers of this process. Default none: the queues are polled. */
   wake?: () => void
   metrics?: Metrics
@@ -156,7 +159,8 @@ function layerOptions (config: Config, deps: AppDeps, failures: FailureLimiter, 
     rateLimits: { store: deps.admission, instances: config.instanceCount },
     anomalyDetection: { raise: deps.raiseAnomaly, keys: { findByDigest: (digest) => findKeyByDigest(db, digest) }, thresholds: config.anomalyThresholds, now },
     watermark: { secret: config.secrets.watermark, audit: deps.audit, refusals: deps.refusals, instance: config.instanceId, now },
-    killSwitch: { isEnabled: () => config.enabled },
+    // The environment's flag is absolute: nothing that is lifted while running opens what it closed.
+    killSwitch: { state: config.enabled ? deps.killState : () => ALL_KILLED },
     ...(metrics === undefined ? {} : { onLayerDone: metrics.observeLayer })
   }
 }

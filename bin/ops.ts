@@ -1,5 +1,6 @@
 /** The operations listener: liveness, readiness and metrics for the operator, on its own port, loopback by default. */
 import fastify, { type FastifyInstance } from 'fastify'
+import type { KillState } from '../plugins/lib/kill-state.ts'
 import type { Metrics } from '../plugins/support/metrics.ts'
 
 const CLOCK_SKEW_MS_MAX = 30_000
@@ -12,6 +13,7 @@ export interface OpsDeps {
   /** Resolves when the windows' store answers; its detail stands in the report. */
   windowsStore: () => Promise<string>
   isDraining: () => boolean
+  killState: () => KillState
 }
 
 interface Check { name: string, ok: boolean, detail: string }
@@ -23,6 +25,7 @@ export function buildOps (deps: OpsDeps): FastifyInstance {
     const checks = await Promise.all([
       check('database', () => clockCheck(deps.databaseClock)),
       check('windows', deps.windowsStore),
+      check('kill-switch', async () => describeKillSwitch(deps.killState())),
       check('draining', async () => {
         if (deps.isDraining()) throw new Error('the process is draining')
         return 'no'
@@ -33,6 +36,13 @@ export function buildOps (deps: OpsDeps): FastifyInstance {
   })
   ops.get('/metrics', async (_request, reply) => reply.type(deps.metrics.registry.contentType).send(await deps.metrics.registry.metrics()))
   return ops
+}
+
+/** A switch that is thrown is a decision, and the instance that obeys it is ready; one that does not know must not serve. */
+function describeKillSwitch ({ isKnown, everything, orgs, keys }: KillState): string {
+  if (!isKnown) throw new Error('the kill switch has not been read since the process began')
+  if (everything === null && orgs.size + keys.size === 0) return 'off'
+  return `on: ${everything === null ? '' : `all (${everything}), `}${orgs.size} organizations, ${keys.size} keys`
 }
 
 async function clockCheck (databaseClock: () => Promise<number>): Promise<string> {
@@ -50,7 +60,7 @@ async function check (name: string, work: () => Promise<string>): Promise<Check>
     return { name, ok: true, detail: await Promise.race([work(), deadline]) }
   } catch (err) {
     // Driver messages may hold bound values; the check's own words do not.
-    const own = err instanceof Error && /^(clock|no answer|the process)/.test(err.message)
+    const own = err instanceof Error && /^(clock|no answer|the process|the kill switch)/.test(err.message)
     return { name, ok: false, detail: own ? err.message : 'no answer' }
   } finally {
     clearTimeout(timer)

@@ -1,20 +1,24 @@
 /** Opens everything a process needs from one configuration, in order, and closes it in the reverse one. */
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import type { Redis } from 'ioredis'
 import { buildApp } from '../app.ts'
 import type { Config } from '../config.ts'
 import { openAuditWriter, openDatabase, type Database } from '../db/client.ts'
 import { addRefusalCounts } from '../db/queries/system.ts'
 import { startDelivery, type DeliveryLogger } from '../evaluation/deliver.ts'
 import { createEgress, type Egress } from '../evaluation/egress.ts'
+import type { KillControl } from '../evaluation/kill-control.ts'
 import { enqueueEvent } from '../evaluation/webhook-events.ts'
 import { startWorker, type EvaluationWorker } from '../evaluation/worker.ts'
 import type { AdmissionStore, SingleUseStore } from '../plugins/context.ts'
+import type { KillState } from '../plugins/lib/kill-state.ts'
 import { groupCommitSink, refusalCounter } from '../plugins/support/audit-log.ts'
 import { memoryAdmissionStore, memorySingleUseStore } from '../plugins/support/memory.ts'
 import { createMetrics } from '../plugins/support/metrics.ts'
 import { connectRedis, redisAdmissionStore, redisHealth, redisSingleUseStore, whenReady } from '../plugins/support/redis.ts'
 import { anomalyDetectorOf, anomalyResponder } from './anomalies.ts'
+import { openKillSwitch, type PausedWork } from './kill.ts'
 import { buildOps } from './ops.ts'
 
 export interface RuntimeOptions {
@@ -29,6 +33,8 @@ export interface Runtime {
   readonly database: Database
   readonly admission: AdmissionStore
   readonly singleUse: SingleUseStore
+  readonly kill: KillControl
+  readonly killState: () => KillState
   readonly app: FastifyInstance
   readonly ops: FastifyInstance
   readonly stores: string
@@ -37,7 +43,7 @@ export interface Runtime {
   close (): Promise<void>
 }
 
-interface Windows { admission: AdmissionStore, singleUse: SingleUseStore, name: string, health: () => Promise<string>, close: () => Promise<void> }
+interface Windows { admission: AdmissionStore, singleUse: SingleUseStore, redis: Redis | null, name: string, health: () => Promise<string>, close: () => Promise<void> }
 
 export async function openRuntime (config: Config, options: RuntimeOptions = {}): Promise<Runtime> {
   const serve = options.serve ?? true
@@ -56,14 +62,20 @@ export async function openRuntime (config: Config, options: RuntimeOptions = {})
   const egress = createEgress({ allowHttp: !config.production, unsafeAllowedRanges: config.webhookUnsafeAllowedRanges })
   // The application's logger exists only once it is built; until then nothing can be raised.
   let raiseAnomaly: ReturnType<typeof anomalyResponder> = async () => {}
-  const app = await buildApp(config, {
-    database, admission, singleUse, egress, audit, refusals, metrics, logger, wake: () => wakeWorker.kick(), raiseAnomaly: (anomaly) => raiseAnomaly(anomaly)
+  let killLogger: Pick<FastifyInstance['log'], 'warn' | 'info'> = { warn () {}, info () {} }
+  const killSwitch = await openKillSwitch({
+    config, database, redis: windows.redis, role: serve ? 'server' : 'worker', logger: { warn: (fields, message) => killLogger.warn(fields, message), info: (fields, message) => killLogger.info(fields, message) }
   })
+  const { control: kill, state: killState } = killSwitch
+  const app = await buildApp(config, {
+    killState, database, admission, singleUse, egress, audit, refusals, metrics, logger, wake: () => wakeWorker.kick(), raiseAnomaly: (anomaly) => raiseAnomaly(anomaly)
+  })
+  killLogger = app.log
   raiseAnomaly = anomalyResponder(config, database, admission, app.log)
-  const worker = config.worker ? startWorkers(config, database, egress, app.log) : null
+  const worker = config.worker ? startWorkers(config, database, egress, killSwitch.paused, app.log) : null
   const detector = config.worker ? anomalyDetectorOf(config, database, raiseAnomaly, app.log) : null
   if (worker !== null) wakeWorker.kick = () => worker.kick()
-  const ops = buildOps({ metrics, databaseClock: () => database.ping(), windowsStore: windows.health, isDraining: () => draining })
+  const ops = buildOps({ metrics, databaseClock: () => database.ping(), windowsStore: windows.health, isDraining: () => draining, killState })
 
   async function listen (): Promise<{ url: string, opsUrl: string }> {
     await ops.listen({ host: config.opsHost, port: config.opsPort })
@@ -77,6 +89,7 @@ export async function openRuntime (config: Config, options: RuntimeOptions = {})
     await app.close()
     await worker?.stop()
     await detector?.stop()
+    await killSwitch.stop()
     await audit.close()
     await refusals.close()
     await writer.close()
@@ -85,17 +98,18 @@ export async function openRuntime (config: Config, options: RuntimeOptions = {})
     await ops.close()
   }
 
-  return { config, database, admission, singleUse, app, ops, stores: `${database.kind}, ${windows.name}`, listen, close }
+  return { config, database, admission, singleUse, kill, killState, app, ops, stores: `${database.kind}, ${windows.name}`, listen, close }
 }
 
 /** The evaluation worker and the delivery worker; the first writes the second's outbox. */
-function startWorkers (config: Config, database: Database, egress: Egress, logger: DeliveryLogger): EvaluationWorker {
+function startWorkers (config: Config, database: Database, egress: Egress, paused: () => PausedWork, logger: DeliveryLogger): EvaluationWorker {
   const { secrets, instanceId: workerId, webhookBackoffMs: backoffMs } = config
-  const delivery = startDelivery({ database, egress, secrets, workerId, logger, backoffMs })
+  const delivery = startDelivery({ database, egress, secrets, workerId, logger, backoffMs, paused })
   const evaluation = startWorker({
     database,
     workerId,
     logger,
+    paused,
     onEnded: (tx, { id, orgId, state }) => enqueueEvent(tx, orgId, { event: `evaluation.${state}`, evaluationId: id }, secrets)
   })
   return {
@@ -112,7 +126,7 @@ function startWorkers (config: Config, database: Database, egress: Egress, logge
 
 async function openWindows (config: Config): Promise<Windows> {
   if (config.redisUrl === null) {
-    return { admission: memoryAdmissionStore(), singleUse: memorySingleUseStore(), name: 'in-memory windows', health: async () => 'in memory', close: async () => {} }
+    return { admission: memoryAdmissionStore(), singleUse: memorySingleUseStore(), redis: null, name: 'in-memory windows', health: async () => 'in memory', close: async () => {} }
   }
   const redis = connectRedis(config.redisUrl, { logger: console })
   // A store that is away at the start is no reason not to start: readiness says so, and windows are judged in process.
@@ -121,6 +135,7 @@ async function openWindows (config: Config): Promise<Windows> {
   return {
     admission: redisAdmissionStore(redis, { prefix }),
     singleUse: redisSingleUseStore(redis, { prefix }),
+    redis,
     name: 'redis',
     health: async () => JSON.stringify(await redisHealth(redis)),
     close: async () => { redis.disconnect() }

@@ -39,6 +39,8 @@ export interface DeliveryOptions {
   secrets: MarkSecrets & { readonly masterKeys: MasterKeys }
   workerId: string
   logger: DeliveryLogger
+  /** Deliveries that wait: all of them, or those of some organizations. Default none. */
+  paused?: () => { readonly everything: boolean, readonly orgs: readonly string[] }
   /** Attempts under way. Default 64. */
   concurrency?: number
   /** Attempts under way to one subscription. Default 4. */
@@ -68,6 +70,7 @@ export function startDelivery (options: DeliveryOptions): DeliveryWorker {
   const perSubscriptionMax = options.perSubscriptionMax ?? PER_SUBSCRIPTION_MAX
   const backoffMs = options.backoffMs ?? BACKOFF_MS
   const now = options.now ?? Date.now
+  const paused = options.paused ?? (() => ({ everything: false, orgs: [] }))
   for (const [name, value] of Object.entries({ concurrency, perSubscriptionMax })) if (!Number.isInteger(value) || value < 1) throw new TypeError(`deliver: ${name} must be a whole number of at least 1`)
   if (!backoffMs.every((ms) => ms >= 0)) throw new TypeError('deliver: backoffMs must be milliseconds')
   const ending = new AbortController()
@@ -103,11 +106,13 @@ export function startDelivery (options: DeliveryOptions): DeliveryWorker {
 
   async function claim (): Promise<number> {
     let count = 0
+    const { everything, orgs: exceptOrgs } = paused()
+    if (everything) return 0
     for (const scope of ['active', 'probes'] as const) {
       const limit = concurrency - underway.size
       if (limit === 0) break
       const lease = `${workerId} ${randomUUID()}`
-      for (const delivery of await claimDeliveries(db, { lease, leaseMs: LEASE_MS, limit, perSubscriptionMax, scope })) {
+      for (const delivery of await claimDeliveries(db, { lease, leaseMs: LEASE_MS, limit, perSubscriptionMax, scope, exceptOrgs })) {
         count++
         const attempt = deliver(delivery, { id: delivery.id, lease })
           .catch((err: unknown) => logger.warn(safeDatabaseError(err), 'a delivery was left to its lease'))

@@ -25,6 +25,8 @@ export interface WorkerOptions {
   concurrency?: number
   /** Runs in the transaction that ends an evaluation: what it writes is true exactly when the end is. Default none. */
   onEnded?: (tx: Db, ended: EndedEvaluation) => Promise<void>
+  /** Work that waits: all of it, or that of some organizations. Default none. */
+  paused?: () => { readonly everything: boolean, readonly orgs: readonly string[] }
   logger: WorkerLogger
 }
 
@@ -41,6 +43,7 @@ export function startWorker (options: WorkerOptions): EvaluationWorker {
   const { database, workerId, logger } = options
   const onEnded = options.onEnded ?? (async () => {})
   const leaseMs = options.leaseMs ?? LEASE_MS
+  const paused = options.paused ?? (() => ({ everything: false, orgs: [] }))
   const concurrency = options.concurrency ?? CONCURRENCY
   if (!Number.isInteger(concurrency) || concurrency < 1) throw new TypeError('worker: concurrency must be a whole number of at least 1')
   const ending = new AbortController()
@@ -72,7 +75,8 @@ export function startWorker (options: WorkerOptions): EvaluationWorker {
   async function claim (): Promise<ClaimedEvaluation | null> {
     try {
       if (performance.now() >= nextTidyMs) await endSpent()
-      const claimed = await claimEvaluation(database.db, { workerId, leaseMs })
+      const { everything, orgs } = paused()
+      const claimed = everything ? null : await claimEvaluation(database.db, { workerId, leaseMs, exceptOrgs: orgs })
       failures = 0
       return claimed
     } catch (err) {

@@ -2,8 +2,8 @@
  * Layer 2, authentication. Answers: strangers, and keys that leaked through a log or a stolen database.
  *
  * Phase: preParsing, on routes with access `key`. Reads: `Authorization: Bearer`. Leaves: `principal`, `bearerKey`,
- * `reloadPrincipal`. Refuses with: `invalid_api_key` (one answer for no, malformed, unknown, suspended, revoked and expired key),
- * `rate_limited` once an address has failed too often, `unavailable`.
+ * `reloadPrincipal`; then lets the `callerJudges` speak. Refuses with: `invalid_api_key` (one answer for no, malformed, unknown,
+ * suspended, revoked and expired key), `rate_limited` once an address has failed too often, `unavailable`.
  * Store: the key store by SHA-256, cached in process by digest under the key's epoch; admission (layer 7) compares epochs and
  * asks for a fresh record when they differ. Windows' store away: no cache, every request reads the key store. Key store away:
  * 503, never 401, which would make partners throw good keys away.
@@ -63,6 +63,7 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
     request.principal = { ...found.record, epoch: found.epoch }
     request.bearerKey = bearerKey
     request.reloadPrincipal = (epoch) => reload(request, digest, cacheKey, epoch)
+    for (const judge of app.callerJudges) judge(request, request.principal)
   })
 
   async function refuseIfBlocked (request: FastifyRequest): Promise<void> {

@@ -148,6 +148,8 @@ declare module 'fastify' {
     reloadPrincipal: ((epoch: string) => Promise<Principal>) | null
   }
   interface FastifyInstance {
+    /** Judges that speak as soon as the caller is known, before the signature is looked at. */
+    callerJudges: Array<(request: FastifyRequest, principal: Principal) => void>
     /** Judges that depend on the key record and must speak again when it was stale. In run order. */
     principalJudges: Array<(request: FastifyRequest, principal: Principal) => void>
   }
@@ -160,6 +162,7 @@ const REQUEST_SLOTS = ['principal', 'refusedKey', 'bearerKey', 'rawBody', 'repla
 export function declareSlots (app: FastifyInstance): void {
   for (const slot of REQUEST_SLOTS) if (!app.hasRequestDecorator(slot)) app.decorateRequest(slot, null)
   if (!app.hasRequestDecorator('degraded')) app.decorateRequest('degraded', false)
+  if (!app.hasDecorator('callerJudges')) app.decorate('callerJudges', [])
   if (!app.hasDecorator('principalJudges')) app.decorate('principalJudges', [])
 }
 

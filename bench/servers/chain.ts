@@ -9,6 +9,7 @@ import { addRefusalCounts } from '../../db/queries/system.ts'
 import { createEgress } from '../../evaluation/egress.ts'
 import type { AuditRow, AuditSink } from '../../plugins/context.ts'
 import { groupCommitSink, refusalCounter } from '../../plugins/support/audit-log.ts'
+import { NOTHING_KILLED } from '../../plugins/lib/kill-state.ts'
 import { createMetrics } from '../../plugins/support/metrics.ts'
 import { connectRedis, redisAdmissionStore, redisSingleUseStore, whenReady } from '../../plugins/support/redis.ts'
 import { benchRoutes } from './answer.ts'
@@ -41,6 +42,7 @@ await serve(async () => {
     audit: sink((rows) => writer.write(rows)),
     refusals: refusalCounter({ write: (counts) => addRefusalCounts(database.db, counts) }),
     raiseAnomaly: async () => {},
+    killState: () => NOTHING_KILLED,
     metrics: createMetrics(),
     logger: { level: 'info' },
     routes: benchRoutes

@@ -36,18 +36,21 @@ export interface ClaimOptions {
   perSubscriptionMax: number
   /** `active`: everything due to active subscriptions; `probes`: pings to those that are switched off. */
   scope: 'active' | 'probes'
+  /** Organizations whose deliveries wait. Default none. */
+  exceptOrgs?: readonly string[]
 }
 
 /** Claims due deliveries, fairly over subscriptions, oldest first within one. */
 export async function claimDeliveries (db: Db, options: ClaimOptions): Promise<ClaimedDelivery[]> {
-  const { lease, leaseMs, limit, perSubscriptionMax, scope } = options
+  const { lease, leaseMs, limit, perSubscriptionMax, scope, exceptOrgs = [] } = options
   const isDue = sql`d.next_attempt_at <= now() and d.claims < ${CLAIMS_MAX} and (d.state = 'pending' or (d.state = 'delivering' and d.lease_until < now()))`
+  const isWaiting = exceptOrgs.length === 0 ? sql`false` : sql`s.org_id in ${[...exceptOrgs]}`
   const inScope = scope === 'active' ? sql`true` : sql`d.event = 'webhook.ping'`
   const result = await db.execute(sql`
     with due as materialized (
       select chosen.id from (
         select s.id from webhook_subscriptions s
-        where s.deleted_at is null and s.is_active = ${scope === 'active'}
+        where s.deleted_at is null and s.is_active = ${scope === 'active'} and not ${isWaiting}
           and exists (select 1 from webhook_deliveries d where d.subscription_id = s.id and ${isDue} and ${inScope})
         order by random()
       ) s cross join lateral (

@@ -45,7 +45,9 @@ export async function endSpentEvaluations (db: Db): Promise<Array<{ id: string, 
 }
 
 /** Claims the oldest open evaluation under a lease, or null. */
-export async function claimEvaluation (db: Db, options: { workerId: string, leaseMs: number }): Promise<ClaimedEvaluation | null> {
+export async function claimEvaluation (db: Db, options: { workerId: string, leaseMs: number, exceptOrgs?: readonly string[] }): Promise<ClaimedEvaluation | null> {
+  const exceptOrgs = options.exceptOrgs ?? []
+  const isWaiting = exceptOrgs.length === 0 ? sql`false` : sql`open.org_id in ${[...exceptOrgs]}`
   const [claimed] = await db.update(evaluations)
     .set({
       state: 'processing',
@@ -55,7 +57,7 @@ export async function claimEvaluation (db: Db, options: { workerId: string, leas
     })
     .where(sql`${evaluations.id} = (
       select open.id from evaluations open
-      where open.state = 'pending' or (open.state = 'processing' and open.lease_until < now() and open.attempt < ${ATTEMPTS_MAX})
+      where (open.state = 'pending' or (open.state = 'processing' and open.lease_until < now() and open.attempt < ${ATTEMPTS_MAX})) and not ${isWaiting}
       order by open.created_at limit 1 for update skip locked)`)
     .returning({ id: evaluations.id, orgId: evaluations.orgId, attempt: evaluations.attempt })
   return claimed ?? null

@@ -27,6 +27,7 @@ export default async function results (app: FastifyInstance, deps: RouteDeps): P
     const claims = verifyResultToken(request.params.token, deps.secrets.resultToken, Math.floor(deps.now() / 1000))
     if (claims === null) throw new ApiError('result_token_invalid')
     request.tokenOrgId = claims.orgId
+    app.refuseKilledOrganization(request, claims.orgId)
     const { items, suppressor } = await completeItems(claims, deps)
     await redeem(request, claims, deps)
     reply.header('referrer-policy', 'no-referrer')
