@@ -22,7 +22,7 @@ export interface AdminServer { readonly path: string, close (): Promise<void> }
 export interface AdminClient { call (name: OperationName, args: object): Promise<object>, close (): void }
 
 /** What the server needs of its runtime. */
-export interface AdminRuntime extends Pick<OperatorDeps, 'database' | 'admission'> { readonly config: Pick<Config, 'secrets' | 'anomalyThresholds'> }
+export interface AdminRuntime extends Pick<OperatorDeps, 'database' | 'admission' | 'kill'> { readonly config: Pick<Config, 'secrets' | 'anomalyThresholds'> }
 
 export function adminSocketPath (dataFolder: string): string {
   return join(dataFolder, SOCKET_NAME)
@@ -30,8 +30,8 @@ export function adminSocketPath (dataFolder: string): string {
 
 /** Offers the socket. The caller owns the folder's lock, so a file left by a dead server is removed. */
 export async function offerAdminSocket (runtime: AdminRuntime, path: string): Promise<AdminServer> {
-  const { database, admission, config } = runtime
-  const deps = { database, admission, recordIdSecret: config.secrets.recordId, watermarkSecret: config.secrets.watermark, masterKeys: config.secrets.masterKeys, thresholds: config.anomalyThresholds }
+  const { database, admission, kill, config } = runtime
+  const deps = { database, admission, kill, recordIdSecret: config.secrets.recordId, watermarkSecret: config.secrets.watermark, masterKeys: config.secrets.masterKeys, thresholds: config.anomalyThresholds }
   const address = socketAddress(path)
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   await chmod(dirname(path), 0o700)

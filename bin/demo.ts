@@ -42,8 +42,8 @@ async function runIn (folder: string, options: DemoOptions): Promise<void> {
   try {
     const { url, opsUrl } = await runtime.listen()
     print(`Listening on ${url}${SURFACE_PREFIX}, operations on ${opsUrl}, data in ${folder}`)
-    const { database, admission } = runtime
-    const deps = { database, admission, recordIdSecret: config.secrets.recordId, watermarkSecret: config.secrets.watermark, masterKeys: config.secrets.masterKeys, thresholds: config.anomalyThresholds, actor: 'demo' }
+    const { database, admission, kill } = runtime
+    const deps = { database, admission, kill, recordIdSecret: config.secrets.recordId, watermarkSecret: config.secrets.watermark, masterKeys: config.secrets.masterKeys, thresholds: config.anomalyThresholds, actor: 'demo' }
     const setup = await setUp(deps, options.blueprints)
     describeSetup(setup, options.blueprints)
     const report = new Report()

@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander'
 import { addAnomalyCommands } from './fb/anomalies.ts'
 import { addCheckCommand } from './fb/check.ts'
 import { EXIT, reportError } from './fb/output.ts'
+import { addKillCommands } from './fb/kill.ts'
 import { addRecordCommands } from './fb/records.ts'
 import { addSecretCommands } from './fb/secrets.ts'
 import { addTraceCommand } from './fb/trace.ts'
@@ -43,6 +44,7 @@ addTraceCommand(program)
 addWireCommands(program)
 addSecretCommands(program)
 addSuppressCommands(program)
+addKillCommands(program)
 addAnomalyCommands(program)
 addCheckCommand(program)
 

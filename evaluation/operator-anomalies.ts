@@ -109,7 +109,7 @@ function readTime (value: unknown, name: string): Date {
 }
 
 /** The key that an id or a prefix names. */
-export async function oneKey (database: Database, wanted: string): Promise<KeyForOperator> {
+export async function oneKey (database: Pick<Database, 'db'>, wanted: string): Promise<KeyForOperator> {
   const matches = await findKeysByIdOrPrefix(database.db, wanted)
   const [match] = matches
   if (match === undefined) throw new OperationError('failed', 'no key has this id or prefix')

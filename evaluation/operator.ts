@@ -14,6 +14,8 @@ import { generateApiKey } from '../plugins/lib/api-key.ts'
 import { mintRecordId, ulid } from '../plugins/lib/record-id.ts'
 import type { MasterKeys } from '../plugins/lib/sealed-secret.ts'
 import { parseBlueprint } from './graph/import.ts'
+import type { KillControl } from './kill-control.ts'
+import { drillKillSwitch, liftKillSwitch, showKillSwitch, throwKillSwitch } from './operator-kill.ts'
 import { listAnomalyEvents, oneKey, resumeOneKey, runBacktest, suspendOneKey, tellInstances } from './operator-anomalies.ts'
 import { rewrapSecrets } from './operator-secrets.ts'
 import { traceMarks, traceOne } from './operator-trace.ts'
@@ -23,7 +25,7 @@ import { existingOrg, OperationError, parseKeyOptions, readFiles, readObject, re
 export { OperationError, type OperationErrorKind } from './operator-arguments.ts'
 
 export const OPERATIONS = ['org.create', 'key.create', 'key.list', 'key.revoke', 'key.suspend', 'key.resume', 'import', 'trace', 'trace.marks', 'secrets.rewrap', 'anomalies.list', 'backtest',
-  'suppression.create', 'suppression.list', 'suppression.approve', 'suppression.withdraw'] as const
+  'suppression.create', 'suppression.list', 'suppression.approve', 'suppression.withdraw', 'kill.on', 'kill.off', 'kill.status', 'kill.drill'] as const
 export type OperationName = typeof OPERATIONS[number]
 
 export interface OperatorDeps {
@@ -33,6 +35,7 @@ export interface OperatorDeps {
   readonly watermarkSecret: Buffer
   readonly masterKeys: MasterKeys
   readonly thresholds: Thresholds
+  readonly kill: KillControl
   /** Told the share that is done of a long operation. Default none. */
   readonly onProgress?: (share: number) => void
   /** Who acts, for the record of who made or revoked a key. */
@@ -62,6 +65,10 @@ export async function runOperation (deps: OperatorDeps, name: OperationName, arg
     case 'suppression.list': return listOrgSuppressions(deps, given)
     case 'suppression.approve': return approveOneSuppression(deps, given)
     case 'suppression.withdraw': return withdrawOneSuppression(deps, given)
+    case 'kill.on': return throwKillSwitch(deps, given)
+    case 'kill.off': return liftKillSwitch(deps, given)
+    case 'kill.status': return showKillSwitch(deps, given)
+    case 'kill.drill': return drillKillSwitch(deps)
     case 'secrets.rewrap': return rewrapSecrets(deps.database, deps.masterKeys)
     case 'trace': return traceOne(deps, given)
     case 'trace.marks': return traceMarks(deps, given)

@@ -5,13 +5,15 @@ import t from 'tap'
 import { DEFAULT_THRESHOLDS } from '../../plugins/lib/anomaly/thresholds.ts'
 import { adminSocketPath, connectAdminSocket, offerAdminSocket } from '../../bin/admin-socket.ts'
 import { openDatabase } from '../../db/client.ts'
+import { embeddedKillStore } from '../../db/queries/kill-switch.ts'
 import { memoryAdmissionStore } from '../../plugins/support/memory.ts'
 
 const database = await openDatabase({ url: 'pglite:memory' })
 await database.migrate()
 t.teardown(() => database.close())
 const secret = Buffer.alloc(32, 1)
-const runtime = { database, admission: memoryAdmissionStore(), config: { secrets: { resultToken: secret, watermark: secret, recordId: secret, masterKeys: new Map([[1, secret]]) }, anomalyThresholds: DEFAULT_THRESHOLDS } }
+const kill = { history: embeddedKillStore(database), isEnabled: true, listEvents: async () => [] }
+const runtime = { database, admission: memoryAdmissionStore(), kill, config: { secrets: { resultToken: secret, watermark: secret, recordId: secret, masterKeys: new Map([[1, secret]]) }, anomalyThresholds: DEFAULT_THRESHOLDS } }
 
 function newFolder (t: { teardown (fn: () => void): void }): string {
   const folder = mkdtempSync(join(tmpdir(), 'fb-sock-'))

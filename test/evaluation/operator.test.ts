@@ -4,6 +4,7 @@ import t from 'tap'
 import { openDatabase } from '../../db/client.ts'
 import { OperationError, runOperation, type OperationName } from '../../evaluation/operator.ts'
 import { belongsTo } from '../../plugins/lib/record-id.ts'
+import { embeddedKillStore } from '../../db/queries/kill-switch.ts'
 import { DEFAULT_THRESHOLDS } from '../../plugins/lib/anomaly/thresholds.ts'
 import { mintWatermark } from '../../plugins/lib/watermark-id.ts'
 import { memoryAdmissionStore } from '../../plugins/support/memory.ts'
@@ -17,7 +18,8 @@ await database.migrate()
 t.teardown(() => database.close())
 const admission = memoryAdmissionStore()
 const masterKeys = new Map([[1, Buffer.alloc(32, 3)]])
-const deps = { database, admission, recordIdSecret, watermarkSecret, masterKeys, thresholds: DEFAULT_THRESHOLDS, actor: 'test' }
+const kill = { history: embeddedKillStore(database), isEnabled: true, listEvents: async () => [] }
+const deps = { database, admission, kill, recordIdSecret, watermarkSecret, masterKeys, thresholds: DEFAULT_THRESHOLDS, actor: 'test' }
 
 const run = async (name: OperationName, args: object) => await runOperation(deps, name, args) as Record<string, never>
 const kindOf = (kind: string) => ({ name: 'OperationError', kind })

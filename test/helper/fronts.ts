@@ -33,7 +33,7 @@ export async function onEachStore (tap: typeof t, name: string, work: (t: Test, 
 
 // A second way in to the stores of a running service: with another configuration, or with a dependency that is broken.
 export async function front (t: Test, runtime: Runtime, changes: Partial<Config>, deps: Partial<AppDeps> = {}): Promise<string> {
-  const { database, admission, singleUse } = runtime
+  const { database, admission, singleUse, killState } = runtime
   const app = await buildApp({ ...runtime.config, ...changes }, {
     database,
     admission,
@@ -42,6 +42,7 @@ export async function front (t: Test, runtime: Runtime, changes: Partial<Config>
     audit: { record: (row) => insertAuditRows(database, [row]) },
     refusals: { count () {} },
     raiseAnomaly: async () => {},
+    killState,
     ...deps
   })
   t.teardown(() => app.close())

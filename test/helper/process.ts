@@ -5,6 +5,8 @@ const SERVER = fileURLToPath(new URL('../../bin/server.js', import.meta.url))
 
 export interface ServerProcess {
   url: string
+  /** The operations listener. */
+  opsUrl: string
   /** Everything that it wrote to stdout and stderr so far. */
   output: () => string
   /** Its exit code, or the signal; null while it lives. */
@@ -19,11 +21,11 @@ export async function spawnServer (env: Record<string, string>): Promise<ServerP
   let text = ''
   let end: number | string | null = null
   const exited = new Promise<number | string>((resolve) => child.once('close', (code, signal) => resolve(end = code ?? signal ?? 'unknown')))
-  const url = await new Promise<string>((resolve, reject) => {
+  const [url, opsUrl] = await new Promise<[string, string]>((resolve, reject) => {
     const read = (chunk: Buffer): void => {
       text += chunk.toString()
-      const found = /Public API on (\S+) /.exec(text)?.[1]
-      if (found !== undefined) resolve(found)
+      const [, found, operations] = /Public API on (\S+) \(operations on (\S+)\)/.exec(text) ?? []
+      if (found !== undefined && operations !== undefined) resolve([found, operations])
     }
     child.stdout.on('data', read)
     child.stderr.on('data', read)
@@ -31,6 +33,7 @@ export async function spawnServer (env: Record<string, string>): Promise<ServerP
   })
   return {
     url,
+    opsUrl,
     output: () => text,
     ended: () => end,
     async stop () {
@@ -38,4 +41,19 @@ export async function spawnServer (env: Record<string, string>): Promise<ServerP
       return await exited
     }
   }
+}
+
+const FB = fileURLToPath(new URL('../../bin/fb.js', import.meta.url))
+
+export interface FbRun { code: number, stdout: string, stderr: string, answer: any }
+
+// The operators' command line as a process of its own, with `--json`; `answer` is what it printed.
+export async function runFb (env: Record<string, string>, ...args: string[]): Promise<FbRun> {
+  const child = spawn(process.execPath, [FB, ...args, '--json'], { env: { PATH: process.env['PATH'] ?? '', ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', (chunk: Buffer) => { stdout += chunk.toString() })
+  child.stderr.on('data', (chunk: Buffer) => { stderr += chunk.toString() })
+  const code = await new Promise<number>((resolve) => child.once('close', (ended) => resolve(ended ?? -1)))
+  return { code, stdout, stderr, answer: JSON.parse(stdout === '' ? '{}' : stdout) }
 }

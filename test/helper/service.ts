@@ -58,8 +58,8 @@ export async function start (stores: Stores, env: Record<string, string> = {}): 
 }
 
 export async function operate (runtime: Runtime, name: OperationName, args: object): Promise<any> {
-  const { database, admission, config } = runtime
-  return await runOperation({ database, admission, recordIdSecret: config.secrets.recordId, watermarkSecret: config.secrets.watermark, masterKeys: config.secrets.masterKeys, thresholds: config.anomalyThresholds, actor: 'test' }, name, args)
+  const { database, admission, kill, config } = runtime
+  return await runOperation({ database, admission, kill, recordIdSecret: config.secrets.recordId, watermarkSecret: config.secrets.watermark, masterKeys: config.secrets.masterKeys, thresholds: config.anomalyThresholds, actor: 'test' }, name, args)
 }
 
 export async function newCaller (runtime: Runtime, options: object = {}): Promise<Caller> {
