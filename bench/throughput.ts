@@ -31,10 +31,9 @@ const HELP = `usage: npm run bench -- [options]
   --seed N            order of the targets
   --help
 `
-const FOLDER = fileURLToPath(new URL('../../bench/results', import.meta.url))
+const FOLDER = fileURLToPath(new URL('../../bench/results/', import.meta.url))
 /** More than any target reaches on a machine of today. */
 const REQUESTS_PER_SECOND_MAX = 30_000
-const WARM_UP_SECONDS = 3
 const SCENARIOS = 'GET/64/1,POST/64/1,GET/4/1,GET/64/2'
 
 interface Scenario { name: string, method: 'GET' | 'POST', connections: number, processes: number, rounds: number }
@@ -73,7 +72,7 @@ function readTargets (text: string): Target[] {
 async function measure (scenarios: readonly Scenario[], targets: readonly Target[], seconds: number): Promise<number> {
   installPeers(say)
   const loader = findLoader()
-  const stores = await openStores(Math.max(...scenarios.map(({ rounds }) => rounds + WARM_UP_SECONDS)) * seconds * REQUESTS_PER_SECOND_MAX)
+  const stores = await openStores(Math.max(...scenarios.map(({ rounds }) => rounds + 1)) * seconds * REQUESTS_PER_SECOND_MAX)
   say(`stores: ${stores.name}; load by ${loader.name}`)
   const results: Array<{ scenario: Scenario, rows: Row[] }> = []
   try {
@@ -95,7 +94,7 @@ async function runScenario (scenario: Scenario, targets: readonly Target[], stor
   const slot = { method: scenario.method, connections: scenario.connections, path: `${PUBLIC_PREFIX}${BENCH_PATH}`, keysFile: stores.keysFile }
   try {
     for (const target of targets) running.push(await startTarget(target, { ...stores.env, REDIS_PREFIX: `b:${scenario.name.replaceAll('/', '-')}:${target.name}` }, scenario.processes))
-    for (const target of running) await load(target.url, { ...slot, seconds: WARM_UP_SECONDS })
+    for (const target of running) await load(target.url, { ...slot, seconds: 1 })
     for (let round = 0; round < scenario.rounds; round++) {
       say(`${scenario.name}: round ${round + 1} of ${scenario.rounds}`)
       for (const target of shuffled(running, random)) {

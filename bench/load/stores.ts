@@ -13,7 +13,6 @@ import { insertKey } from '../../db/queries/keys.ts'
 import { createOrganization } from '../../db/queries/organizations.ts'
 import { generateApiKey } from '../../plugins/lib/api-key.ts'
 import { ulid } from '../../plugins/lib/record-id.ts'
-import { startPrivatePostgres } from '../../test/helper/private-postgres.ts'
 import { startPrivateRedis } from '../../test/helper/private-redis.ts'
 import { real } from '../../test/helper/service.ts'
 import type { Stores } from './counters.ts'
@@ -42,7 +41,7 @@ export async function openStores (requestsMax: number): Promise<BenchStores> {
   const ownRedis = await startPrivateRedis({ aof: true })
   const redisUrl = ownRedis?.url ?? process.env['TEST_REDIS_URL'] ?? 'redis://127.0.0.1:6379'
   const redis = new Redis(redisUrl)
-  const server = await openPostgres()
+  const server = await ownDatabase()
   const sql = postgres(server.url, { max: 1, onnotice: () => {} })
   const keysFile = join(folder, 'keys.txt')
   const versions = await versionsOf(redis, sql)
@@ -69,22 +68,20 @@ export async function openStores (requestsMax: number): Promise<BenchStores> {
   }
 }
 
-interface ChosenServer { url: string, isOwn: boolean, postmasterPid: number, close (): Promise<void> }
+interface OwnDatabase { url: string, isOwn: boolean, postmasterPid: number, close (): Promise<void> }
 
-async function openPostgres (): Promise<ChosenServer> {
-  const own = await startPrivatePostgres()
-  if (own !== null) return { url: own.url, isOwn: true, postmasterPid: own.pid() ?? 0, close: () => own.close() }
-  const shared = await real()
-  if (shared === null) throw new Error('no PostgreSQL: install its programs, or set TEST_DATABASE_URL and TEST_REDIS_URL')
-  const url = shared.env['DATABASE_URL'] ?? ''
-  return { url, isOwn: false, postmasterPid: await postmasterOf(url), close: () => shared.drop() }
+async function ownDatabase (): Promise<OwnDatabase> {
+  const stores = await real()
+  if (stores === null) throw new Error('no PostgreSQL: set TEST_DATABASE_URL')
+  const url = stores.env['DATABASE_URL'] ?? ''
+  return { url, isOwn: false, postmasterPid: await postmasterOf(url), close: () => stores.drop() }
 }
 
 /** The parent of a backend is the postmaster; 0 where the server is on another machine. */
 async function postmasterOf (url: string): Promise<number> {
   const sql = postgres(url, { max: 1, onnotice: () => {} })
+  const [row] = await sql<Array<{ pid: number }>>`select pg_backend_pid() as pid`
   try {
-    const [row] = await sql<Array<{ pid: number }>>`select pg_backend_pid() as pid`
     const stat = readFileSync(`/proc/${row?.pid ?? 0}/stat`, 'utf8')
     return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
   } catch {
