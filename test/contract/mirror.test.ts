@@ -80,7 +80,6 @@ const COVERED_ELSEWHERE: Record<string, string> = {
   'plugins/support/anomaly-detector.ts': 'test/threats/anomalies.test.ts',
   'plugins/support/anomaly-response.ts': 'test/threats/anomalies.test.ts',
   'plugins/support/error-handler.ts': 'test/contract/refusals.test.ts',
-  'plugins/support/json-body.ts': 'test/contract/refusals.test.ts',
   'plugins/support/redis-kill.ts': 'test/db/queries/kill-switch.test.ts',
   'routes/v1/deps.ts': 'test/contract/stores-away.test.ts',
   'routes/v1/evaluate.ts': 'test/contract/service.test.ts',
