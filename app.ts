@@ -1,9 +1,8 @@
 /** Composition root: builds the service from a configuration and its stores. Registers everything, never listens. */
 import { readFileSync } from 'node:fs'
-import type { ServerOptions as HttpServerOptions } from 'node:http'
-import type { Socket } from 'node:net'
+import { METHODS } from 'node:http'
 import rateLimit from '@fastify/rate-limit'
-import fastify, { LogController, type FastifyInstance, type FastifyPluginAsync, type FastifyReply, type FastifyRequest, type FastifyServerOptions, type HTTPMethods, type RouteOptions } from 'fastify'
+import fastify, { LogController, type FastifyInstance, type FastifyPluginAsync, type FastifyReply, type FastifyServerOptions, type HTTPMethods, type RouteOptions } from 'fastify'
 import type { Config } from './config.ts'
 import type { Database } from './db/client.ts'
 import { findKeyByDigest } from './db/queries/system.ts'
@@ -13,9 +12,11 @@ import type { FailureLimiter } from './plugins/authentication.ts'
 import { declareSlots, type AdmissionStore, type AuditSink, type RefusalCounter, type SingleUseStore } from './plugins/context.ts'
 import type { AnomalyDetectionOptions } from './plugins/anomaly-detection.ts'
 import { registerLayers, type LayersOptions } from './plugins/index.ts'
+import { normaliseAddress } from './plugins/lib/cidr.ts'
 import { ALL_KILLED, type KillState } from './plugins/lib/kill-state.ts'
 import { mintWatermark } from './plugins/lib/watermark-id.ts'
 import errorHandler from './plugins/support/error-handler.ts'
+import { bareHeaders, createEdgeServer } from './plugins/support/http-edge.ts'
 import jsonBody from './plugins/support/json-body.ts'
 import type { Metrics } from './plugins/support/metrics.ts'
 import transport from './plugins/transport.ts'
@@ -27,12 +28,9 @@ export const PUBLIC_PREFIX = '/api/public/v1'
 
 /** Path parameters that hold record ids, with their prefixes: judged by layer 5. */
 const RECORD_PARAMS = { evaluation_id: 'req', id: 'scn', webhook_id: 'sub', delivery_id: 'dlv', suppression_id: 'sup' }
-const KNOWN_METHODS: readonly HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
+/** Every method that the runtime's parser knows and that can have a route: what a path does not have is refused with 405, not lost. */
+const KNOWN_METHODS: readonly HTTPMethods[] = METHODS.filter((method) => method !== 'CONNECT')
 const PARAM_CHARS_MAX = 2048
-const HEADERS_TIMEOUT_MS = 10_000
-const REQUEST_TIMEOUT_MS = 30_000
-const CHECKING_INTERVAL_MS = 1000
-const KEEP_ALIVE_TIMEOUT_MS = 65_000
 const MINUTE_MS = 60_000
 const FAILURE_ADDRESSES_MAX = 50_000
 
@@ -62,7 +60,8 @@ export interface AppDeps {
 /** The whole service, ready for `listen` or `inject`. Rejects when a layer or route is declared wrongly. */
 export async function buildApp (config: Config, deps: AppDeps): Promise<FastifyInstance> {
   const now = deps.now ?? Date.now
-  const app = fastify(serverOptions(config, deps))
+  const app = fastify(serverOptions(config, deps, now))
+  for (const method of KNOWN_METHODS) if (!app.supportedMethods.includes(method) || method === 'QUERY') app.addHttpMethod(method, { hasBody: false, overrideExisting: true })
   declareSlots(app)
   const { metrics } = deps
   if (metrics !== undefined) {
@@ -96,54 +95,40 @@ export async function buildApp (config: Config, deps: AppDeps): Promise<FastifyI
   await app.register(async (outside) => {
     await outside.register(transport, { requireHttps: config.production })
     await outside.register(watermark, { secret: config.secrets.watermark, audit: deps.audit, refusals: deps.refusals, instance: config.instanceId, now })
+    // Before a body is read: nothing that could come in it is of use here.
+    outside.addHook('preParsing', refuseUnknownRoute)
     outside.setNotFoundHandler(refuseUnknownRoute)
   })
   await app.ready()
   return app
 }
 
-function serverOptions (config: Config, deps: AppDeps): FastifyServerOptions & { http: HttpServerOptions } {
-  const tls = config.tlsCertPath !== null && config.tlsKeyPath !== null
-    ? { https: { cert: readFileSync(config.tlsCertPath), key: readFileSync(config.tlsKeyPath), minVersion: 'TLSv1.2' as const } }
-    : {}
+function serverOptions (config: Config, deps: AppDeps, now: () => number): FastifyServerOptions {
+  const { refusals } = deps
+  const { watermark: watermarkSecret } = config.secrets
+  const tls = config.tlsCertPath !== null && config.tlsKeyPath !== null ? { tls: { cert: readFileSync(config.tlsCertPath), key: readFileSync(config.tlsKeyPath) } } : {}
+  const { headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs } = config
   return {
-    ...tls,
+    serverFactory: (handler) => createEdgeServer(handler, { watermarkSecret, ...tls, headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs, refusals, now }),
+    // Answered by the edge, in its place among the other answers of its connection.
+    clientErrorHandler: () => {},
     logger: deps.logger ?? false,
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: config.trustedProxies.length === 0 ? false : [...config.trustedProxies],
     exposeHeadRoutes: false,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: CHECKING_INTERVAL_MS },
     routerOptions: { maxParamLength: PARAM_CHARS_MAX },
     // Requests on kept-alive connections are answered while the service drains, then the connection closes.
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    frameworkErrors: (err, _request, reply) => {
+    frameworkErrors: (err, request, reply) => {
       const code = err.code === 'FST_ERR_BAD_URL' ? 'malformed_request' : 'not_found'
-      const mark = mintWatermark(config.secrets.watermark)
+      const mark = mintWatermark(watermarkSecret, now())
       const { status, sentence } = ERROR_CATALOGUE[code]
+      refusals.count({ ip: normaliseAddress(request.ip) ?? '0.0.0.0', code, status, at: new Date(now()) })
       const untyped: FastifyReply = reply
-      untyped.code(status).headers(plainHeaders(mark)).send({ ok: false, error: sentence, code, meta: { watermark: mark } })
-    },
-    clientErrorHandler: (err, socket) => refuseUnreadable(err, socket, config)
+      untyped.code(status).headers(bareHeaders(mark)).send({ ok: false, error: sentence, code, meta: { watermark: mark } })
+    }
   }
-}
-
-function plainHeaders (mark: string): Record<string, string> {
-  return { 'x-fb-watermark': mark, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }
-}
-
-/** What is not even HTTP gets its answer on the bare socket. */
-function refuseUnreadable (err: NodeJS.ErrnoException, socket: Socket, config: Config): void {
-  if (err.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
-  }
-  const mark = mintWatermark(config.secrets.watermark)
-  const body = JSON.stringify({ ok: false, error: ERROR_CATALOGUE.malformed_request.sentence, code: 'malformed_request', meta: { watermark: mark } })
-  const headers = Object.entries({ ...plainHeaders(mark), 'content-type': 'application/json; charset=utf-8', 'content-length': String(Buffer.byteLength(body)), connection: 'close' })
-  socket.end(`HTTP/1.1 400 Bad Request\r\n${headers.map(([name, value]) => `${name}: ${value}`).join('\r\n')}\r\n\r\n${body}`)
 }
 
 function layerOptions (config: Config, deps: AppDeps, failures: FailureLimiter, now: () => number): LayersOptions {
@@ -152,7 +137,7 @@ function layerOptions (config: Config, deps: AppDeps, failures: FailureLimiter, 
   return {
     transport: { requireHttps: config.production },
     authentication: { keys: { findByDigest: (digest) => findKeyByDigest(db, digest) }, epochs: deps.admission, failures, now },
-    signature: { required: config.requireHmac, now },
+    signature: { required: config.requireHmac, bodyDeadlineMs: config.bodyDeadlineMs, now },
     ipAllowlist: {},
     orgScope: { recordIdSecret: config.secrets.recordId, recordParams: RECORD_PARAMS },
     permissionScopes: {},
@@ -199,15 +184,18 @@ function refuseOtherMethods (surface: FastifyInstance, declared: ReadonlyMap<str
   for (const [url, routes] of [...declared]) {
     const allowed = routes.flatMap((route) => route.method)
     const allow = allowed.join(', ')
+    const refuse = async (): Promise<never> => { throw new ApiError('method_not_allowed', { headers: { allow } }) }
     surface.route({
       method: KNOWN_METHODS.filter((method) => !allowed.includes(method)),
       url: url.slice(PUBLIC_PREFIX.length),
       config: { access: routes[0]?.config?.access ?? 'key', anyPermission: true },
-      handler: async () => { throw new ApiError('method_not_allowed', { headers: { allow } }) }
+      // After the layers and before the parser: a path that is open to everybody reads nobody's body.
+      preParsing: refuse,
+      handler: refuse
     })
   }
 }
 
-async function refuseUnknownRoute (_request: FastifyRequest): Promise<never> {
+async function refuseUnknownRoute (): Promise<never> {
   throw new ApiError('not_found')
 }

@@ -27,6 +27,10 @@ const Environment = Type.Object({
   INSTANCE_COUNT: Type.Integer({ default: 1, minimum: 1, maximum: 1000 }),
   INSTANCE_ID: Type.String({ default: '' }),
   AUTH_FAILURE_LIMIT_RPM: Type.Integer({ default: 120, minimum: 1 }),
+  HEADERS_TIMEOUT_MS: Type.Integer({ default: 10_000, minimum: 50, maximum: 600_000 }),
+  BODY_DEADLINE_MS: Type.Integer({ default: 20_000, minimum: 50, maximum: 600_000 }),
+  REQUEST_TIMEOUT_MS: Type.Integer({ default: 30_000, minimum: 50, maximum: 600_000 }),
+  KEEP_ALIVE_TIMEOUT_MS: Type.Integer({ default: 65_000, minimum: 50, maximum: 600_000 }),
   TRUSTED_PROXIES: Type.String({ default: '' }),
   TLS_CERT: Type.String({ default: '' }),
   TLS_KEY: Type.String({ default: '' }),
@@ -59,6 +63,11 @@ export interface Config {
   readonly instanceCount: number
   readonly instanceId: string
   readonly authFailureLimitPerMinute: number
+  /** Milliseconds that the headers, the body and the whole of a request may take, and that a connection may wait for the next one. */
+  readonly headersTimeoutMs: number
+  readonly bodyDeadlineMs: number
+  readonly requestTimeoutMs: number
+  readonly keepAliveTimeoutMs: number
   readonly requireHmac: boolean
   readonly enabled: boolean
   readonly autoSuspend: boolean
@@ -88,6 +97,7 @@ export function loadConfig (env: NodeJS.ProcessEnv): Config {
   problems.push(...rangeProblems(unsafeRanges, 'WEBHOOK_UNSAFE_ALLOWED_RANGES must be a comma-separated list of addresses or CIDR ranges'))
   if (!BACKOFF_SECONDS.test(values.WEBHOOK_BACKOFF_SECONDS)) problems.push('WEBHOOK_BACKOFF_SECONDS must be three whole numbers of seconds, such as 5,60,300')
   problems.push(...secretProblems(values, production), ...storeProblems(values))
+  if (values.HEADERS_TIMEOUT_MS > values.REQUEST_TIMEOUT_MS) problems.push('HEADERS_TIMEOUT_MS must not be above REQUEST_TIMEOUT_MS')
   if ((values.TLS_CERT === '') !== (values.TLS_KEY === '')) problems.push('TLS_CERT and TLS_KEY belong together: set both or neither')
   const anomalyThresholds = readThresholds(values.ANOMALY_THRESHOLDS, problems)
   if (production) problems.push(...productionProblems(env, values, trustedProxies))
@@ -105,6 +115,10 @@ export function loadConfig (env: NodeJS.ProcessEnv): Config {
     instanceCount: values.INSTANCE_COUNT,
     instanceId: values.INSTANCE_ID === '' ? `${hostname()}-${process.pid}` : values.INSTANCE_ID,
     authFailureLimitPerMinute: values.AUTH_FAILURE_LIMIT_RPM,
+    headersTimeoutMs: values.HEADERS_TIMEOUT_MS,
+    bodyDeadlineMs: values.BODY_DEADLINE_MS,
+    requestTimeoutMs: values.REQUEST_TIMEOUT_MS,
+    keepAliveTimeoutMs: values.KEEP_ALIVE_TIMEOUT_MS,
     requireHmac: values.PUBLIC_API_REQUIRE_HMAC,
     enabled: values.PUBLIC_API_ENABLED,
     autoSuspend: values.PUBLIC_API_ANOMALY_AUTO_SUSPEND,

@@ -8,13 +8,15 @@
  * The key of the MAC is the bearer key itself: the signature proves freshness and integrity, not possession of a second secret.
  */
 import { Readable } from 'node:stream'
-import type { FastifyPluginAsync, FastifyRequest, RequestPayload } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest, RequestPayload } from 'fastify'
 import fp from 'fastify-plugin'
-import { ApiError } from '../errors.ts'
+import { ApiError, type ErrorCode } from '../errors.ts'
 import { accessOf, declareSlots } from './context.ts'
+import { BodyError, readBody, type BodyFailure, type ReadOptions } from './lib/body-reader.ts'
 import { anyMacMatches, macOf, parseSignatureHeader, pathOf, TOLERANCE_SECONDS } from './lib/hmac.ts'
 
-const BODY_BYTES_MAX = 10 * 1024 * 1024
+export const BODY_BYTES_MAX = 10 * 1024 * 1024
+const BODY_DEADLINE_MS = 20_000
 const EMPTY = Buffer.alloc(0)
 const STATE_CHANGING = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
 const REPLAY_ID_CHARS = 32
@@ -24,6 +26,8 @@ export interface SignatureOptions {
   required?: boolean
   /** Largest body in bytes. Default 10 MiB. */
   bodyBytesMax?: number
+  /** How long the body may take, from when it is first read. Default 20 000. */
+  bodyDeadlineMs?: number
   /** Unix milliseconds. Default `Date.now`. */
   now?: () => number
 }
@@ -31,11 +35,13 @@ export interface SignatureOptions {
 const signature: FastifyPluginAsync<SignatureOptions> = async (app, options) => {
   const required = options.required ?? true
   const bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX
+  const deadlineMs = options.bodyDeadlineMs ?? BODY_DEADLINE_MS
   const now = options.now ?? Date.now
   if (!Number.isSafeInteger(bodyBytesMax) || bodyBytesMax < 1) throw new TypeError('signature: bodyBytesMax must be a positive whole number of bytes')
+  if (!Number.isSafeInteger(deadlineMs) || deadlineMs < 1) throw new TypeError('signature: bodyDeadlineMs must be a positive whole number of milliseconds')
   declareSlots(app)
 
-  app.addHook('preParsing', async function verifySignature (request, _reply, payload) {
+  app.addHook('preParsing', async function verifySignature (request, reply, payload) {
     if (accessOf(request) !== 'key') return payload
     const key = takeKey(request)
     const header = request.headers['x-fb-signature']
@@ -44,7 +50,7 @@ const signature: FastifyPluginAsync<SignatureOptions> = async (app, options) => 
     if (header !== undefined && parsed === null) throw invalid('grammar')
     if (parsed !== null && Math.abs(Math.floor(now() / 1000) - parsed.timestampSeconds) > TOLERANCE_SECONDS) throw invalid('clock')
 
-    const body = await readBody(request, payload, bodyBytesMax)
+    const body = await takeBody(request, reply, payload, { bytesMax: bodyBytesMax, deadlineMs })
     request.rawBody = body
     if (parsed !== null) {
       const expected = macOf({ key, timestamp: parsed.timestamp, method: request.method, path: pathOf(request.raw.url ?? ''), body })
@@ -63,29 +69,27 @@ function takeKey (request: FastifyRequest): string {
   return key
 }
 
-async function readBody (request: FastifyRequest, payload: RequestPayload, bodyBytesMax: number): Promise<Buffer> {
+async function takeBody (request: FastifyRequest, reply: FastifyReply, payload: RequestPayload, options: ReadOptions): Promise<Buffer> {
   const declared = request.headers['content-length']
   if (declared === undefined && request.headers['transfer-encoding'] === undefined) return EMPTY
-  if (declared !== undefined && Number(declared) > bodyBytesMax) throw tooLarge()
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of payload) {
-    const piece = Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk)
-    bytes += piece.length
-    if (bytes > bodyBytesMax) throw tooLarge()
-    chunks.push(piece)
-  }
-  if (declared !== undefined && Number(declared) !== bytes) throw new ApiError('malformed_request', { detail: 'The body is not as long as Content-Length says.', reason: 'framing' })
-  const [only] = chunks
-  return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks, bytes)
+  if (declared !== undefined && Number(declared) > options.bytesMax) throw refusalOf('too_large')
+  // Only a caller whose body is wanted is told to send it.
+  if (request.headers.expect !== undefined) reply.raw.writeContinue()
+  const body = await readBody(payload, options).catch((err: unknown) => { throw err instanceof BodyError ? refusalOf(err.failure) : err })
+  if (declared !== undefined && Number(declared) !== body.length) throw new ApiError('malformed_request', { detail: 'The body is not as long as Content-Length says.', reason: 'framing' })
+  return body
+}
+
+const BODY_REFUSALS = { too_large: 'payload_too_large', too_slow: 'request_timeout', unreadable: 'malformed_request' } as const satisfies Record<BodyFailure, ErrorCode>
+
+// The rest of the body was not read, so the connection ends with the answer.
+function refusalOf (failure: BodyFailure): ApiError {
+  const detail = failure === 'unreadable' ? { detail: 'The body broke off or was not framed as HTTP says.' } : {}
+  return new ApiError(BODY_REFUSALS[failure], { ...detail, headers: { connection: 'close' }, reason: 'body' })
 }
 
 function replayed (body: Buffer): RequestPayload {
   return Object.assign(Readable.from(body.length === 0 ? [] : [body], { objectMode: false }), { receivedEncodedLength: body.length })
-}
-
-function tooLarge (): ApiError {
-  return new ApiError('payload_too_large', { headers: { connection: 'close' } })
 }
 
 function invalid (reason: 'grammar' | 'clock' | 'mac'): ApiError {

@@ -1,35 +1,68 @@
 /**
  * Layer 1, transport. Answers: eavesdropping, browser-origin abuse and requests that two parsers could read differently.
  *
- * Phase: onRequest. Reads: the socket, the raw headers. Leaves: nothing. Refuses with: `https_required`, `browser_refused`,
- * `malformed_request` (a security header sent twice, a body where none belongs, ambiguous framing).
+ * Phase: onRequest. Reads: the socket, the raw headers, the request target. Leaves: nothing. Refuses with: `https_required`,
+ * `browser_refused`, `uri_too_long`, `headers_too_large`, `malformed_request` (a security header sent twice, a body where none
+ * belongs, ambiguous framing, a target with a second spelling, no Host or one that cannot be a host, an unknown expectation).
  * Store: none. HTTPS is required when `requireHttps` is set; a trusted proxy may say so through `X-Forwarded-Proto`, which
  * Fastify honours only from the addresses in its `trustProxy` list. Plain HTTP is refused, never redirected: a redirect
- * would teach clients to send keys in clear.
+ * would teach clients to send keys in clear. After a request whose end is in doubt nothing more of its connection is taken.
  */
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../errors.ts'
 import { declareSlots } from './context.ts'
+import { targetProblem } from './lib/request-target.ts'
 
-const SINGLE_HEADERS = new Set(['authorization', 'x-fb-signature', 'host', 'content-type', 'content-length', 'transfer-encoding'])
+const SINGLE_HEADERS = new Set(['authorization', 'x-fb-signature', 'host', 'content-type', 'content-length', 'transfer-encoding', 'expect'])
 const BODILESS_METHODS = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS'])
 const HSTS = 'max-age=31536000; includeSubDomains'
+export const TARGET_CHARS_MAX = 8192
+export const HEADERS_MAX = 100
+const HOST = /^[A-Za-z0-9._:[\]-]{1,255}$/
+const LENGTH = /^(?:0|[1-9]\d{0,14})$/
 
 export interface TransportOptions {
   /** Refuse what did not arrive over TLS. Default true; false is for development and tests. */
   requireHttps?: boolean
+  /** Longest request target, query included, in characters. Default 8192. */
+  targetCharsMax?: number
+  /** Most header lines of a request. Default 100. Node itself drops what lies above 2000, so no more than that. */
+  headersMax?: number
 }
 
 const transport: FastifyPluginAsync<TransportOptions> = async (app, options) => {
   const requireHttps = options.requireHttps ?? true
+  const targetCharsMax = options.targetCharsMax ?? TARGET_CHARS_MAX
+  const headersMax = options.headersMax ?? HEADERS_MAX
+  for (const [name, value] of Object.entries({ targetCharsMax, headersMax })) if (!Number.isSafeInteger(value) || value < 1) throw new TypeError(`transport: ${name} must be a positive whole number`)
+  if (headersMax >= 2000) throw new TypeError('transport: headersMax must be below 2000')
+  /** Connections on which a message ended in doubt. */
+  const inDoubt = new WeakSet<Socket>()
   declareSlots(app)
 
   app.addHook('onRequest', function refuseUnsafeTransport (request, reply, done) {
     if (request.protocol === 'https') reply.header('strict-transport-security', HSTS)
     else if (requireHttps) return done(new ApiError('https_required'))
-    done(preflightRefusal(request) ?? framingRefusal(request, reply) ?? undefined)
+    done(preflightRefusal(request) ?? sizeRefusal(request) ?? framingRefusal(request, reply) ?? targetRefusal(request) ?? undefined)
   })
+
+  function sizeRefusal ({ raw }: FastifyRequest): ApiError | null {
+    if ((raw.url ?? '').length > targetCharsMax) return new ApiError('uri_too_long', { detail: `A request target has at most ${targetCharsMax} characters.`, reason: 'target' })
+    return raw.rawHeaders.length / 2 > headersMax ? new ApiError('headers_too_large', { detail: `A request has at most ${headersMax} header lines.`, reason: 'headers' }) : null
+  }
+
+  function framingRefusal (request: FastifyRequest, reply: FastifyReply): ApiError | null {
+    const { socket } = request.raw
+    const problem = inDoubt.has(socket) ? 'An earlier request of this connection was malformed.' : duplicateProblem(request.raw) ?? framingProblem(request.raw)
+    if (problem === null) return null
+    // The rest of such a message cannot be told from the next one, so the connection ends with the answer.
+    inDoubt.add(socket)
+    reply.header('connection', 'close')
+    return new ApiError('malformed_request', { detail: problem, reason: 'framing' })
+  }
 }
 
 function preflightRefusal (request: FastifyRequest): ApiError | null {
@@ -38,27 +71,34 @@ function preflightRefusal (request: FastifyRequest): ApiError | null {
 }
 
 // Node joins or drops duplicates silently, so names are counted where they still stand as sent.
-function framingRefusal (request: FastifyRequest, reply: FastifyReply): ApiError | null {
+function duplicateProblem ({ rawHeaders }: IncomingMessage): string | null {
   const seen = new Set<string>()
-  const { rawHeaders } = request.raw
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = (rawHeaders[index] ?? '').toLowerCase()
     if (!SINGLE_HEADERS.has(name)) continue
-    if (seen.has(name)) return malformed(reply, `The header ${name} was sent more than once.`)
+    if (seen.has(name)) return `The header ${name} was sent more than once.`
     seen.add(name)
   }
-  const encoding = request.headers['transfer-encoding']
-  if (encoding !== undefined && encoding.toLowerCase() !== 'chunked') return malformed(reply, 'Only the transfer coding chunked is understood.')
-  const length = request.headers['content-length']
-  const hasBody = encoding !== undefined || (length !== undefined && length !== '0')
-  if (hasBody && BODILESS_METHODS.has(request.method)) return malformed(reply, `A ${request.method} request must not carry a body.`)
   return null
 }
 
-// The rest of such a message cannot be told from the next one, so the connection ends with the answer.
-function malformed (reply: FastifyReply, detail: string): ApiError {
-  reply.header('connection', 'close')
-  return new ApiError('malformed_request', { detail, reason: 'framing' })
+function framingProblem ({ headers, httpVersion, method = '' }: IncomingMessage): string | null {
+  const encoding = headers['transfer-encoding']
+  const length = headers['content-length']
+  if (httpVersion === '1.1' && headers.host === undefined) return 'The header host is missing.'
+  if (httpVersion !== '1.0' && httpVersion !== '1.1') return 'Only HTTP/1.1 and HTTP/1.0 are understood.'
+  if (headers.host !== undefined && !HOST.test(headers.host)) return 'The header host is not a host.'
+  if (encoding !== undefined && (encoding.toLowerCase() !== 'chunked' || httpVersion === '1.0')) return 'Only the transfer coding chunked is understood, and only in HTTP/1.1.'
+  if (encoding !== undefined && length !== undefined) return 'A length and a transfer coding exclude each other.'
+  if (length !== undefined && !LENGTH.test(length)) return 'The header content-length is not a length.'
+  if (headers.expect !== undefined && headers.expect.toLowerCase() !== '100-continue') return 'Only the expectation 100-continue is understood.'
+  const hasBody = encoding !== undefined || (length !== undefined && length !== '0')
+  return hasBody && BODILESS_METHODS.has(method) ? `A ${method} request must not carry a body.` : null
+}
+
+function targetRefusal (request: FastifyRequest): ApiError | null {
+  const problem = targetProblem(request.raw.url ?? '')
+  return problem === null ? null : new ApiError('malformed_request', { detail: problem, reason: 'target' })
 }
 
 export default fp(transport, { name: 'transport', fastify: '5.x' })

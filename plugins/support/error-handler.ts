@@ -46,10 +46,19 @@ const errorHandler: FastifyPluginAsync = async (app: FastifyInstance) => {
 
 function refusalOf (err: FastifyError | Error): ApiError {
   if (err instanceof ApiError) return err
-  const code = 'code' in err && typeof err.code === 'string' ? FRAMEWORK_REFUSALS.get(err.code) : undefined
+  const code = frameworkRefusal(err)
   if (code === undefined) return new ApiError('internal_error', { cause: err })
   const problems = validationProblems(err)
   return new ApiError(code, { cause: err, ...(problems === null ? {} : { detail: problems }) })
+}
+
+// What the framework calls the caller's fault never becomes ours, whichever of its codes it is.
+function frameworkRefusal (err: FastifyError | Error): ErrorCode | undefined {
+  if (!('code' in err) || typeof err.code !== 'string') return undefined
+  const known = FRAMEWORK_REFUSALS.get(err.code)
+  if (known !== undefined) return known
+  const isCallersFault = err.code.startsWith('FST_ERR_') && 'statusCode' in err && Number(err.statusCode) >= 400 && Number(err.statusCode) < 500
+  return isCallersFault ? 'malformed_request' : undefined
 }
 
 // Ajv's messages name rules and fields of the schema; a property name is the caller's own, so it stands only in the path.

@@ -63,7 +63,7 @@ await onEachStore(t, 'token replay: whoever recorded a signed request gains noth
     const post = headersFor(caller, 'POST', EVALUATE, BODY)
     const later = `t=${Math.floor(Date.now() / 1000) + 1},${(post['x-fb-signature'] ?? '').split(',')[1]}`
     const attempts: Array<[string, string, Record<string, string>, string?]> = [
-      ['DELETE', `${P}/scenarios`, get], ['GET', `${P}/webhooks`, get], ['GET', `${P}/scenarios/`, get], ['GET', `${P}/Scenarios`, get], ['GET', `${P}/%73cenarios`, get],
+      ['DELETE', `${P}/scenarios`, get], ['GET', `${P}/webhooks`, get], ['GET', `${P}/scenarios/`, get], ['GET', `${P}/Scenarios`, get], ['GET', `${P}/%20scenarios`, get],
       ['POST', EVALUATE, post, `${BODY} `], ['POST', EVALUATE, post, BODY.replace('"a"', '"b"')], ['POST', EVALUATE, post], ['PUT', EVALUATE, post, BODY],
       ['POST', EVALUATE, { ...post, authorization: `Bearer ${stranger.key}` }, BODY], ['POST', EVALUATE, { ...post, 'x-fb-signature': later }, BODY]
     ]
