@@ -37,6 +37,7 @@ export function evaluateGraph (graph: FactGraph): ScenarioResult {
   const failingCount = new Set(violations.map(({ code }) => code)).size
   return {
     catalogueVersion: CATALOGUE_VERSION,
+    tablesVersion: graph.tablesVersion,
     platform: graph.platform,
     score: scenarioScore(violations),
     modules: graph.nodes.length,
@@ -73,7 +74,7 @@ function toFinding (graph: FactGraph, { policy }: Rule, hit: Hit, fingerprint: s
     code: policy.code,
     title: policy.title,
     severity: hit.severity,
-    confidence: policy.confidence,
+    confidence: hit.confidence ?? policy.confidence,
     module: node === undefined ? null : { id: node.key, name: node.label ?? node.type, type: node.type },
     message: hit.reason === null ? hit.message : `${hit.message} ${REASONS[hit.reason]}`,
     // A copy: a caller that sorts or trims its result must not change the catalogue.

@@ -33,7 +33,9 @@ const PATH_KEYS = [
 
 const LOCAL_IPV4 = /^(?:127|10)\.|^169\.254\.|^192\.168\.|^172\.(?:1[6-9]|2\d|3[01])\./
 const CLEARTEXT = /^=?\s{0,8}(?:ws|ldap|mqtt|redis|ftp|amqp|smtp|imap|telnet):\/\/([^/?#\s\\]{1,300})/i
-const SECRET_PARAMETER = /[?&](?:key|api[-_]?key|apikey|access[-_]?token|auth[-_]?token|token|secret|client[-_]?secret|password|passwd|pwd|sig|signature)=([^&#\s{}]{12,512})(?:[&#]|$)/gi
+const PARAMETER_NAMES = 'key|api[-_]?key|apikey|access[-_]?token|auth[-_]?token|token|secret|client[-_]?secret|password|passwd|pwd|sig|signature'
+const SECRET_PARAMETER = new RegExp(`[?&](?:${PARAMETER_NAMES})=([^&#\\s{}]{12,512})(?:[&#]|$)`, 'gi')
+const PARAMETER = new RegExp(`^(?:${PARAMETER_NAMES})$`, 'i')
 const USER_INFO = /^=?\s{0,8}[a-z][a-z0-9+.-]{1,20}:\/\/[^/?#\s@{}:]{1,200}:([^/?#\s@{}]{3,200})@/i
 /** Long enough for any address; what follows is somebody's text. */
 const ADDRESS_CHARS_MAX = 4096
@@ -61,6 +63,11 @@ export function literalClasses (text: string): FactClass[] {
   return classes
 }
 
+/** Whether a query parameter that stands in a list of its own carries a secret. */
+export function isSecretParameter (name: string, literal: string): boolean {
+  return PARAMETER.test(name) && isSecretValue(literal.replace(/^=/, ''))
+}
+
 /** Whether data decides the host: the address begins with an expression, or one follows its scheme at once. */
 export function isDynamicHost (text: string, ownVariable: RegExp): boolean {
   const match = /^=?\s{0,8}(?:https?:\/\/)?\{\{([^}]{0,400})/i.exec(text.slice(0, 600))
@@ -69,7 +76,7 @@ export function isDynamicHost (text: string, ownVariable: RegExp): boolean {
 
 function isLocal (host: string): boolean {
   if (host === 'localhost' || host.endsWith('.localhost') || host === 'host.docker.internal' || host === '[::1]') return true
-  return (/^[\d.]+$/.test(host) && LOCAL_IPV4.test(host)) || /^\[f[cde]/.test(host)
+  return (/^[\d.]+$/.test(host) && LOCAL_IPV4.test(host)) || /^\[(?:f[cde]|::ffff:)/.test(host)
 }
 
 function holdsSecret (address: string): boolean {

@@ -1,5 +1,8 @@
 /** A graph while it is being read, with the bounds that keep a hostile file from growing into a giant graph. */
 import { isFields, cleanText } from './shape.ts'
+import { LEXICON_VERSION } from './lexicon.ts'
+import { N8N_TYPES_VERSION } from './n8n-types.ts'
+import { TABLES_VERSION } from './tables.ts'
 import { FACTS_VERSION, type FactGraph, type FlowNode, type Platform } from './types.ts'
 
 const NAME_LENGTH_MAX = 120
@@ -23,6 +26,7 @@ export interface Draft {
 export function newDraft (platform: Platform, name: unknown): Draft {
   const graph: FactGraph = {
     factsVersion: FACTS_VERSION,
+    tablesVersion: `tables ${TABLES_VERSION}, lexicon ${LEXICON_VERSION}, n8n ${N8N_TYPES_VERSION}`,
     platform,
     name: typeof name === 'string' ? cleanText(name, NAME_LENGTH_MAX) : '',
     nodes: [],

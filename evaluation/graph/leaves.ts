@@ -1,5 +1,5 @@
 /** Walks a configuration with a stack of its own and reduces each string in it to a fact. The strings stay here. */
-import { isDynamicHost, literalClasses, urlClasses } from './addresses.ts'
+import { isDynamicHost, isSecretParameter, literalClasses, urlClasses } from './addresses.ts'
 import { isKeyMaterial, nameClasses, referenceClasses } from './lexicon.ts'
 import {
   isAuthComparison, isDynamicCode, isPlaceholder, isPlainHttpPublic, isSecretField, isSecretValue, isSqlField, isUrlField, providerOf
@@ -9,6 +9,8 @@ import type { Fact, FactClass, LeafKind } from './types.ts'
 
 /** Below this, a pointer names the deepest container it can: pointers must not grow with the square of the depth. */
 const POINTER_DEPTH_MAX = 256
+/** The list of query parameters that an HTTP module adds to its address: Make `qs`, `queryParameters`; n8n `queryParameters`, `queryParametersUi`. */
+const QUERY_LIST = /\/(?:qs|queryParameters(?:Ui)?)\//
 
 export interface Leaf {
   pointer: string
@@ -20,7 +22,20 @@ export interface Leaf {
 }
 
 /** What a platform knows about a string. */
-export interface Reading { kind: LeafKind, readsData: boolean }
+export interface Reading {
+  kind: LeafKind
+  readsData: boolean
+  /** It reads what the module receives, without naming where that comes from. */
+  readsInput: boolean
+  /** The modules that it reads by name, as in the file. */
+  refs: readonly string[]
+}
+
+/** A string that names no data of a run. */
+export const PLAIN: Reading = Object.freeze({ kind: 'literal', readsData: false, readsInput: false, refs: Object.freeze([]) })
+
+/** Where it matters from whom a string has its data, not only that it has any. */
+const TRACED: ReadonlySet<FactClass> = new Set(['dynamic-host', 'sql-text', 'command-text', 'dynamic-code'])
 
 export interface FactOptions {
   read: (leaf: Leaf) => Reading
@@ -91,21 +106,33 @@ function isComparison (fields: Fields): boolean {
   return typeof operator === 'string' ? !/^(?:not)?(?:exist|empty|isempty)/i.test(operator) : 'rules' in fields || 'value2' in fields
 }
 
-/** Facts of the leaves that match at least one class. */
-export function factsOf (leaves: readonly Leaf[], options: FactOptions): Fact[] {
-  return leaves.flatMap((leaf) => {
-    const { kind, readsData } = options.read(leaf)
-    const provider = providerOf(leaf.value, kind)
-    const classes = classesOf(leaf, kind, readsData, provider !== null, options)
-    if (classes.length === 0) return []
-    return [{ pointer: leaf.pointer, field: cleanName(leaf.field), kind, classes, ...(provider === null ? {} : { provider }) }]
-  })
+/** Facts of the leaves that match at least one class, and everything that any leaf reads by name. */
+export function factsOf (leaves: readonly Leaf[], options: FactOptions): { facts: Fact[], refs: string[] } {
+  const read = new Set<string>()
+  const facts: Fact[] = []
+  for (const leaf of leaves) {
+    const reading = options.read(leaf)
+    for (const name of reading.refs) read.add(name)
+    const provider = providerOf(leaf.value, reading.kind)
+    const classes = classesOf(leaf, reading, provider, options)
+    if (classes.length === 0) continue
+    const traced = reading.refs.length > 0 && (reading.kind === 'code' || classes.some((one) => TRACED.has(one)))
+    facts.push({
+      pointer: leaf.pointer,
+      field: cleanName(leaf.field),
+      kind: reading.kind,
+      classes,
+      ...(provider === null ? {} : { provider }),
+      ...(traced ? { refs: [...reading.refs] } : {})
+    })
+  }
+  return { facts, refs: [...read] }
 }
 
-function classesOf (leaf: Leaf, kind: LeafKind, readsData: boolean, isToken: boolean, options: FactOptions): FactClass[] {
+function classesOf (leaf: Leaf, { kind, readsData, readsInput }: Reading, provider: string | null, options: FactOptions): FactClass[] {
   const { field, value } = leaf
   const classes: FactClass[] = []
-  if (isToken) classes.push('provider-token')
+  if (provider !== null) classes.push('provider-token')
   if (kind === 'literal' && isSecretField(field) && isSecretValue(value.replace(/^=/, ''))) classes.push('secret-literal')
   if (isUrlField(field) && isPlainHttpPublic(value)) classes.push('plain-http-public')
   if (readsData) classes.push('data-reference')
@@ -114,13 +141,15 @@ function classesOf (leaf: Leaf, kind: LeafKind, readsData: boolean, isToken: boo
     if (options.parameterised) classes.push('sql-parameterised')
   }
   if (leaf.compared && readsData && isAuthComparison(value)) classes.push('auth-check')
-  classes.push(...placeClasses(leaf, kind, readsData, options), ...contentClasses(leaf, kind, isToken))
+  classes.push(...placeClasses(leaf, kind, readsData, options), ...contentClasses(leaf, kind, provider))
+  if (readsInput && classes.some((one) => TRACED.has(one))) classes.push('reads-input')
   return classes
 }
 
 /** What a string is because of the field it stands in. */
 function placeClasses ({ field, value, compared, pointer }: Leaf, kind: LeafKind, readsData: boolean, options: FactOptions): FactClass[] {
   const classes: FactClass[] = []
+  if (kind === 'literal' && QUERY_LIST.test(pointer) && isSecretParameter(field, value)) classes.push('secret-in-url')
   if (isUrlField(field)) {
     classes.push(...urlClasses(value))
     // The address that the module itself calls, not one that stands in what it sends.
@@ -133,10 +162,11 @@ function placeClasses ({ field, value, compared, pointer }: Leaf, kind: LeafKind
 }
 
 /** What a string is because of what it holds or reads. */
-function contentClasses ({ field, value }: Leaf, kind: LeafKind, isToken: boolean): FactClass[] {
+function contentClasses ({ field, value }: Leaf, kind: LeafKind, provider: string | null): FactClass[] {
   const classes: FactClass[] = kind === 'literal' ? literalClasses(value) : referenceClasses(value)
   if (kind === 'code' && isDynamicCode(value)) classes.push('dynamic-code')
-  if (isKeyMaterial(field) && !isToken && (kind !== 'literal' || (value.length >= 12 && !isPlaceholder(value)))) classes.push('key-material')
+  const isKey = isKeyMaterial(field) && provider === null && (kind !== 'literal' || (value.length >= 12 && !isPlaceholder(value)))
+  if (isKey || provider === 'private-key') classes.push('key-material')
   if (!classes.includes('card-data') && nameClasses(field).includes('card-data')) classes.push('card-data')
   return classes
 }

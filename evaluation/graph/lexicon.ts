@@ -4,7 +4,7 @@
  */
 import type { FactClass } from './types.ts'
 
-export const LEXICON_VERSION = '2026-11-1'
+export const LEXICON_VERSION = '2026-12-1'
 
 const NAMES_MAX = 2000
 /** Names behind a dot or in brackets: `$json.firstName`, `{{1.customer.email}}`, `$json["birth date"]`. */
@@ -13,7 +13,7 @@ const NAME = /(?:\.\s{0,4}|\[\s{0,4}["'`]|`)([A-Za-z][\w -]{0,60})/g
 const PERSONAL = /\b(?:e ?mails?|email address|phones?|phone number|mobile|cell ?phone|first ?name|last ?name|sur ?name|full ?name|given name|family name|birth ?(?:date|day)|date of birth|dob|home address|street|postal ?code|post ?code|zip ?code|national id|ssn|social security|passport|tax id|salary|gender|nationality)\b/
 const ADDRESS = /(?<!\b(?:ip|mac|web|url|wallet|contract|email|e mail|site|server) )\baddress(?: line)?\b/
 const SENSITIVE = /\b(?:health|diagnos(?:is|es)|patients?|medical|medications?|allerg(?:y|ies)|insurance|iban|bank account|account number|routing number|sort code|ssn|social security|passport|biometrics?|religion|ethnicity|sexual orientation|disabilit(?:y|ies)|national id|tax id)\b/
-const CARD = /\b(?:card ?numbers?|credit ?card|cardholder number|cvv2?|cvc2?|card ?(?:cvc|cvv|expiry)|security code|track ?[12]? ?data)\b/
+const CARD = /\b(?:card ?numbers?|credit ?card|cardholder number|cvv2?|cvc2?|card ?(?:cvc|cvv|expiry)|security code|track ?[12] ?data|magnetic stripe)\b/
 const CARD_STOP = /\b(?:business|score|report|gift|post|sim|library|trello|id) cards?\b/
 const KEY_MATERIAL = /^(?:(?:\w+ )?private key|mnemonic(?: phrase)?|seed ?phrase|recovery ?phrase|secret recovery phrase)$/
 

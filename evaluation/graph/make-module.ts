@@ -1,6 +1,6 @@
 /** One Make module: its facts, its connections and what its error handler does. */
 import { makeNature, httpEffects } from './effects.ts'
-import { factsOf, leavesOf, type Leaf, type Reading } from './leaves.ts'
+import { factsOf, leavesOf, PLAIN, type Leaf, type Reading } from './leaves.ts'
 import { cleanText, fieldsOf, isFields, isFilled, isTrue, LABEL_LENGTH_MAX, listOf, textOf, UNRECOGNISED_TYPE, versionOf, type Fields } from './shape.ts'
 import { makeTraits } from './traits.ts'
 import type { FlowNode, NodeConnection, NodeKind } from './types.ts'
@@ -10,8 +10,8 @@ const TYPE = /^[\w#. -]{1,80}(?::[\w. -]{1,80})?$/
 const CONNECTION_SLOT = /^(?:__IMTCONN__|__IMTHOOK__|__IMTKEY__|account|makeConnectionId|hook|auth|key)$|Keychain$/
 const DIRECTIVES = ['Ignore', 'Resume', 'Break', 'Rollback', 'Commit']
 const CODE_FIELD = /^(?:code|script|source|jscode|pythoncode|function)$/i
-/** Variables of the organization and team, and of the scenario's own run. */
-const OWN_VARIABLE = /^\s{0,8}var\./
+/** Variables of the organization, the team and the scenario; `var.input` is what a caller hands in, which is data. */
+const OWN_VARIABLE = /^\s{0,8}var\.(?:organization|team|scenario)\b/
 const VALUE_LISTS = ['parameters', 'params', 'values', 'bindings', 'queryParams', 'queryParameters']
 
 export interface Place { pointer: string, depth: number, orphan: boolean, disabled: boolean }
@@ -29,7 +29,7 @@ export function makeNode (module: Fields, place: Place, key: string): FlowNode {
   const label = cleanText(textOf(fieldsOf(fieldsOf(module.metadata).designer).name), LABEL_LENGTH_MAX)
   const { items, suffix, ...handling } = handlerFacts(module)
   const leaves = configuration(module, place.pointer)
-  const traits = makeTraits(module, kind, type, leaves)
+  const traits = makeTraits(module, kind, type, leaves, items)
   return {
     key,
     pointer: place.pointer,
@@ -47,14 +47,13 @@ export function makeNode (module: Fields, place: Place, key: string): FlowNode {
     gated: isGate(module.filter),
     ...handling,
     approval: false,
-    facts: factsOf(leaves, {
+    ...factsOf(leaves, {
       read: (leaf) => readLeaf(leaf, kind),
       sql: effects.includes('SQL'),
       parameterised: VALUE_LISTS.some((name) => isFilled(mapper[name])),
       shell: effects.includes('SHELL'),
       ownVariable: OWN_VARIABLE
     }),
-    refs: refsOf(leaves),
     noted: false,
     ...(traits.length === 0 ? {} : { traits })
   }
@@ -136,12 +135,14 @@ function directiveOf (item: Fields): string | null {
 
 function readLeaf ({ field, value }: Leaf, kind: NodeKind): Reading {
   const found = expressionsIn(value)
-  const readsData = found.some((expression) => /(?<![\w.])\d{1,9}\.(?=[A-Za-z_`[{])|(?<![\w.])var\.|(?<![\w.])error\./.test(expression))
-  if (kind === 'code' && CODE_FIELD.test(field)) return { kind: 'code', readsData }
-  if (found.length === 0) return { kind: 'literal', readsData: false }
+  const isCode = kind === 'code' && CODE_FIELD.test(field)
+  if (found.length === 0) return isCode ? { ...PLAIN, kind: 'code' } : PLAIN
+  const refs = refsIn(found)
+  const readsData = refs.length > 0 || found.some((expression) => /(?<![\w.])(?:var\.input|error)\./.test(expression))
+  if (isCode) return { kind: 'code', readsData, readsInput: false, refs }
   const [only] = found
   const whole = found.length === 1 && only !== undefined && value.trim().length === only.length + 4
-  return { kind: whole ? 'expression' : 'template', readsData }
+  return { kind: whole ? 'expression' : 'template', readsData, readsInput: false, refs }
 }
 
 /** The insides of `{{…}}`. Stops at the first that does not close, so the text is read once. */
@@ -157,14 +158,12 @@ function expressionsIn (text: string): string[] {
 }
 
 /** Ids of modules the expressions read; numbers inside quoted text are no references. */
-function refsOf (leaves: readonly Leaf[]): string[] {
+function refsIn (expressions: readonly string[]): string[] {
   const refs = new Set<string>()
-  for (const { value } of leaves) {
-    for (const expression of expressionsIn(value)) {
-      const bare = expression.replaceAll(/"[^"]*"|'[^']*'/g, '""')
-      for (const match of bare.matchAll(/(?<![\w.])(\d{1,9})\.(?=[A-Za-z_`[{])/g)) {
-        if (match[1] !== undefined) refs.add(match[1])
-      }
+  for (const expression of expressions) {
+    const bare = expression.replaceAll(/"[^"]*"|'[^']*'/g, '""')
+    for (const match of bare.matchAll(/(?<![\w.])(\d{1,9})\.(?=[A-Za-z_`[{])/g)) {
+      if (match[1] !== undefined) refs.add(match[1])
     }
   }
   return [...refs]

@@ -6,13 +6,15 @@ import { addNode, countNotes, drop, newDraft, Refusal, report, uniqueKey, type D
 import { noteTexts } from './notes.ts'
 import { handlerFacts, makeNode, type Place } from './make-module.ts'
 import { cleanName, fieldsOf, isFields, isFilled, isTrue, listOf, textOf, type Fields } from './shape.ts'
+import { callsHook } from './traits.ts'
 import type { EdgeKind, FactGraph, FlowEdge } from './types.ts'
 
 /** Deeper flows are read, but named by the deepest container within it. */
 const DEPTH_NOTED = 256
 const DEPTH_MAX = 5000
+const UNMERGED = 'Branches are to continue at a merge that does not follow.'
 
-interface Join { ends: FlowEdge[] }
+interface Join { ends: FlowEdge[], /** Branches that continue at the merge. */ branches: number, pointer: string }
 
 interface Frame {
   items: readonly unknown[]
@@ -27,10 +29,17 @@ interface Frame {
   endsIn: Join | null
 }
 
-interface Reader extends Draft { stack: Frame[], byId: Map<string, number>, feeders: { index: number, id: string }[], deep: boolean }
+interface Reader extends Draft {
+  stack: Frame[]
+  byId: Map<string, number>
+  feeders: { index: number, id: string }[]
+  deep: boolean
+  /** The file's own object of the hook that starts the scenario. */
+  hook: Fields | null
+}
 
 export function importMake (blueprint: Fields, pointer: string, beside: Fields): FactGraph {
-  const reader: Reader = { ...newDraft('make', blueprint.name), stack: [], byId: new Map(), feeders: [], deep: false }
+  const reader: Reader = { ...newDraft('make', blueprint.name), stack: [], byId: new Map(), feeders: [], deep: false, hook: null }
   const { graph } = reader
   readSettings(graph, blueprint, beside)
   const metadata = fieldsOf(blueprint.metadata)
@@ -63,13 +72,14 @@ function readFlow (reader: Reader, top: Frame): void {
     if (frame.at < frame.items.length) {
       readModule(reader, frame, frame.at++)
     } else {
-      closeFrame(frame)
+      closeFrame(reader, frame)
       stack.pop()
     }
   }
 }
 
-function closeFrame (frame: Frame): void {
+function closeFrame (reader: Reader, frame: Frame): void {
+  if (frame.join !== null) report(reader, 'merge_mismatch', frame.join.pointer, UNMERGED)
   if (frame.endsIn === null) return
   const from = frame.previous ?? frame.first?.from
   if (from !== undefined) frame.endsIn.ends.push({ from, to: -1, kind: 'merge', slot: frame.first?.slot ?? 0, gated: false })
@@ -85,7 +95,8 @@ function readModule (reader: Reader, frame: Frame, position: number): void {
   const index = addNode(reader, makeNode(module, { ...frame.place, pointer }, keyOf(reader, module, pointer)))
   const id = textOf(module.id)
   if (!reader.byId.has(id)) reader.byId.set(id, index)
-  linkTo(reader, frame, index)
+  linkTo(reader, frame, index, module, pointer)
+  traceHook(reader, index, module)
   const feeder = textOf(fieldsOf(module.parameters).feeder)
   if (feeder !== '') reader.feeders.push({ index, id: feeder })
   const { restore } = fieldsOf(module.metadata)
@@ -105,11 +116,21 @@ function keyOf (reader: Reader, module: Fields, pointer: string): string {
   return uniqueKey(reader, wanted)
 }
 
-function linkTo (reader: Reader, frame: Frame, index: number): void {
+/** The hook that starts the scenario is its first module; whatever sends to that hook starts it again. */
+function traceHook (reader: Reader, index: number, module: Fields): void {
+  const node = reader.graph.nodes[index]
+  if (index === 0) reader.hook = node?.app === 'gateway' && node.kind === 'trigger' ? module : null
+  else if (reader.hook !== null && node !== undefined && node.kind !== 'trigger' && callsHook(module, reader.hook)) node.traits = [...node.traits ?? [], 'calls-own-hook']
+}
+
+function linkTo (reader: Reader, frame: Frame, index: number, module: Fields, pointer: string): void {
   const { edges, nodes } = reader.graph
   const node = nodes[index]
   const gated = node?.gated === true
-  if (frame.join !== null && node?.type === 'builtin:BasicMerge') {
+  const isMerge = node?.type === 'builtin:BasicMerge'
+  if (isMerge) checkMerge(reader, frame.join, module, pointer)
+  else if (frame.join !== null) report(reader, 'merge_mismatch', pointer, UNMERGED)
+  if (frame.join !== null && isMerge) {
     for (const end of frame.join.ends) edges.push({ ...end, to: index })
   } else if (frame.previous !== null) {
     edges.push({ from: frame.previous, to: index, kind: 'flow', slot: 0, gated })
@@ -117,6 +138,12 @@ function linkTo (reader: Reader, frame: Frame, index: number): void {
     edges.push({ ...frame.first, to: index, gated: gated || frame.first.kind === 'branch' })
   }
   frame.join = null
+}
+
+/** A Merge stands directly behind its If-Else and has one filter for each branch that continues there. */
+function checkMerge (reader: Reader, join: Join | null, module: Fields, pointer: string): void {
+  if (join === null) report(reader, 'merge_mismatch', pointer, 'A merge follows no branches that continue at it.')
+  else if (Array.isArray(module.filters) && module.filters.length !== join.branches) report(reader, 'merge_mismatch', pointer, 'A merge counts other branches than the module before it has.')
 }
 
 /** Opens the flows inside a module. The stack is last in, first out, so they are pushed in reverse of document order. */
@@ -131,7 +158,8 @@ function openFlows (reader: Reader, frame: Frame, module: Fields, index: number,
     open(fieldsOf(route).flow, `${pointer}/routes/${slot}/flow`, 'route', slot, isTrue(fieldsOf(route).disabled), null)
   })
   const branches = listOf(module.branches).map(fieldsOf)
-  if (branches.some(({ merge }) => isTrue(merge))) frame.join = { ends: [] }
+  const merging = branches.filter(({ merge }) => isTrue(merge)).length
+  if (merging > 0) frame.join = { ends: [], branches: merging, pointer }
   branches.forEach((branch, slot) => {
     open(branch.flow, `${pointer}/branches/${slot}/flow`, 'branch', slot, isTrue(branch.disabled), isTrue(branch.merge) ? frame.join : null)
   })

@@ -1,6 +1,6 @@
 /** One n8n node: its facts, with the defaults that n8n leaves out of the file. */
 import { httpEffects, n8nNature, type Nature } from './effects.ts'
-import { factsOf, leavesOf, type Leaf, type Reading } from './leaves.ts'
+import { factsOf, leavesOf, PLAIN, type Leaf, type Reading } from './leaves.ts'
 import { isSqlField, looksLikeToken, readsError } from './patterns.ts'
 import { cleanName, cleanText, fieldsOf, isFields, isFilled, isTrue, listOf, textOf, UNRECOGNISED_TYPE, versionOf, type Fields } from './shape.ts'
 import { n8nDefaultOperation, verbOf } from './tables.ts'
@@ -17,9 +17,12 @@ const AUTHENTICATIONS: ReadonlySet<string> = new Set(['none', 'basicAuth', 'head
 const ENTRIES: ReadonlySet<string> = new Set(['webhook', 'formTrigger', 'mcpTrigger', 'chatTrigger'])
 const ERROR_READERS: ReadonlySet<string> = new Set(['if', 'switch', 'filter', 'code', 'function', 'functionItem'])
 const OWN_VARIABLE = /^\s{0,8}\$(?:env|vars|execution|workflow|secrets)\b/
-const READS_DATA = /\$(?:json|input|items?|env|vars|binary|fromAI|prevNode|node|execution|workflow)\b|\$\(/i
+const READS_DATA = /\$(?:json|input|items?|binary|fromAI|prevNode|node)\b|\$\(/i
+const READS_INPUT = /\$(?:json|input|binary|item)\b|\$items\(\s{0,8}\)/
+const CODE_READS_INPUT = /\$(?:json|input|binary|item)\b|\b_?(?:items?|input|json)\b/
+const REFERENCE = /\$(?:\(|node\[|items\() {0,8}(?:'((?:[^'\\\n]|\\.){1,200})'|"((?:[^"\\\n]|\\.){1,200})")|\$node\.(\w{1,100})/g
 
-interface Identity { name: string, app: string, community: boolean, hitl: boolean }
+interface Identity { name: string, app: string, package: 'base' | 'ai' | null, community: boolean, hitl: boolean }
 
 export function makeN8nNode (node: Fields, pointer: string, key: string, label: string): FlowNode {
   const stated = cleanText(textOf(node.type), TYPE_LENGTH_MAX)
@@ -32,8 +35,10 @@ export function makeN8nNode (node: Fields, pointer: string, key: string, label: 
   const authentication = authenticationOf(identity.name, nature, parameters)
   if (ENTRIES.has(identity.name) && authentication === 'none' && isExposed(identity.name, parameters)) nature.effects.push('OPEN')
   const leaves = leavesOf(parameters, `${pointer}/parameters`)
-  const traits = n8nTraits(node, { ...identity, kind: nature.kind, authentication }, leaves)
   const sql = nature.effects.includes('SQL')
+  const read = factsOf(leaves, { read: (leaf) => readLeaf(leaf, sql), sql, parameterised: isParameterised(parameters), shell: nature.effects.includes('SHELL'), ownVariable: OWN_VARIABLE })
+  const readsData = read.facts.some(({ classes }) => classes.includes('data-reference'))
+  const traits = n8nTraits(node, { ...identity, kind: nature.kind, authentication, readsData }, leaves)
   const testsError = identity.name === 'errorTrigger' || (ERROR_READERS.has(identity.name) && leaves.some(({ value }) => readsError(value)))
   return {
     key,
@@ -55,8 +60,7 @@ export function makeN8nNode (node: Fields, pointer: string, key: string, label: 
     ...(authentication === undefined ? {} : { authentication }),
     approval: identity.hitl || isApproval(identity.name, operation, parameters),
     ...(testsError ? { testsError } : {}),
-    facts: factsOf(leaves, { read: (leaf) => readLeaf(leaf, sql), sql, parameterised: isParameterised(parameters), shell: nature.effects.includes('SHELL'), ownVariable: OWN_VARIABLE }),
-    refs: refsOf(leaves),
+    ...read,
     noted: isFilled(node.notes),
     ...(traits.length === 0 ? {} : { traits })
   }
@@ -69,7 +73,8 @@ function identityOf (type: string): Identity {
   const app = core ?? ai ?? type.slice(type.lastIndexOf('.') + 1)
   const hitl = /HitlTool$/.test(app)
   const name = ai === null || hitl ? app.replace(/(?:Hitl)?Tool$/, '') : app
-  return { name, app, community: core === null && ai === null, hitl }
+  const from = core === null ? null : 'base'
+  return { name, app, package: ai === null ? from : 'ai', community: core === null && ai === null, hitl }
 }
 
 function natureOf ({ name, community }: Identity, operation: string, parameters: Fields): Nature {
@@ -121,27 +126,25 @@ function isParameterised (parameters: Fields): boolean {
 
 function readLeaf ({ field, value, pointer }: Leaf, sql: boolean): Reading {
   if (/^(?:jsCode|pythonCode|functionCode)$/.test(field) || (field === 'code' && pointer.includes('/parameters/code/'))) {
-    return { kind: 'code', readsData: READS_DATA.test(value) || /\b_(?:input|json|items|node)\b/.test(value) }
+    return { kind: 'code', readsData: READS_DATA.test(value) || /\b_(?:input|json|items|node)\b/.test(value), readsInput: CODE_READS_INPUT.test(value), refs: refsIn(value) }
   }
   const opened = value.indexOf('{{')
   // SQL nodes expand expressions in their query themselves, with or without the leading `=`.
   const expanded = opened >= 0 && (value.startsWith('=') || (sql && isSqlField(field)))
-  if (!expanded) return { kind: 'literal', readsData: false }
+  if (!expanded) return PLAIN
   const body = value.replace(/^=/, '').trim()
   const whole = body.startsWith('{{') && body.indexOf('}}') === body.length - 2
-  return { kind: whole ? 'expression' : 'template', readsData: READS_DATA.test(value.slice(opened)) }
+  const expanding = value.slice(opened)
+  return { kind: whole ? 'expression' : 'template', readsData: READS_DATA.test(expanding), readsInput: READS_INPUT.test(expanding), refs: refsIn(expanding) }
 }
 
-/** Names of nodes that expressions read, as in the file; the importer turns them into keys. */
-function refsOf (leaves: readonly Leaf[]): string[] {
+/** Names of nodes that an expression reads, as in the file; the importer turns them into keys. */
+function refsIn (text: string): string[] {
+  if (!text.includes('$')) return []
   const refs = new Set<string>()
-  const reference = /\$(?:\(|node\[|items\() {0,8}(?:'((?:[^'\\\n]|\\.){1,200})'|"((?:[^"\\\n]|\\.){1,200})")|\$node\.(\w{1,100})/g
-  for (const { value } of leaves) {
-    if (!value.includes('$')) continue
-    for (const match of value.matchAll(reference)) {
-      const name = match[1] ?? match[2] ?? match[3]
-      if (name !== undefined) refs.add(name.replaceAll(/\\(.)/g, '$1'))
-    }
+  for (const match of text.matchAll(REFERENCE)) {
+    const name = match[1] ?? match[2] ?? match[3]
+    if (name !== undefined) refs.add(name.replaceAll(/\\(.)/g, '$1'))
   }
   return [...refs]
 }

@@ -69,8 +69,13 @@ function resolveRefs (reader: Reader): void {
   for (const node of nodes) {
     const found = node.refs.map((name) => reader.byName.get(name))
     if (found.includes(undefined)) report(reader, 'missing_reference', node.pointer, 'An expression reads a node that does not exist.')
-    node.refs = [...new Set(found.flatMap((index) => index === undefined ? [] : nodes[index]?.key ?? []))]
+    node.refs = keysOf(reader, node.refs)
+    for (const fact of node.facts) if (fact.refs !== undefined) fact.refs = keysOf(reader, fact.refs)
   }
+}
+
+function keysOf ({ byName, graph }: Reader, names: readonly string[]): string[] {
+  return [...new Set(names.flatMap((name) => graph.nodes[byName.get(name) ?? -1]?.key ?? []))]
 }
 
 function readConnections (reader: Reader, name: string, outputs: unknown, pointer: string): void {
@@ -104,8 +109,15 @@ function readTarget (reader: Reader, target: unknown, pointer: string, output: O
     return
   }
   const toMerge = reader.graph.nodes[to]?.kind === 'merge' && Number(target.index) > 0
+  if (toMerge && Number(target.index) >= inputsOf(reader.sources[to])) report(reader, 'merge_mismatch', pointer, 'A connection leads to an input that the merge does not have.')
   const kind = edgeKind(output, toMerge)
   reader.graph.edges.push({ from: output.from, to, kind, slot: output.slot, gated: false })
+}
+
+/** How many branches a Merge joins: two, unless it says otherwise. */
+function inputsOf (merge: Fields | undefined): number {
+  const stated = Number(textOf(fieldsOf(merge?.parameters).numberInputs))
+  return Number.isFinite(stated) && stated > 2 ? stated : 2
 }
 
 function edgeKind ({ source, type, slot, last }: Output, toMerge: boolean): EdgeKind {

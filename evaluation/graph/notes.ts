@@ -21,7 +21,8 @@ export function noteText (graph: FactGraph, text: string, pointer: string): void
 export function notePinned (graph: FactGraph, data: unknown, pointer: string): void {
   const leaves = leavesOf(data, pointer).slice(0, PINNED_LEAVES_MAX)
   const isPersonal = leaves.some(({ field, value }) => MAIL_ADDRESS.test(value.slice(0, 500)) || nameClasses(field).length > 0)
-  graph.pinned = { nodes: (graph.pinned?.nodes ?? 0) + 1, personal: (graph.pinned?.personal ?? false) || isPersonal }
+  const { nodes, personal, characters } = graph.pinned ?? { nodes: 0, personal: false, characters: 0 }
+  graph.pinned = { nodes: nodes + 1, personal: personal || isPersonal, characters: characters + leaves.reduce((sum, { value }) => sum + value.length, 0) }
   for (const leaf of leaves) noteText(graph, leaf.value, pointer)
 }
 

@@ -33,8 +33,19 @@ export function textOf (value: unknown): string {
   return typeof value === 'number' && Number.isFinite(value) ? String(value) : ''
 }
 
+/** A switch that is on, also where the file holds it as text or as an expression that is nothing but the constant. */
 export function isTrue (value: unknown): boolean {
-  return value === true || value === 'true'
+  return value === true || constantOf(value) === 'true'
+}
+
+/** A switch that somebody set to off; an absent one is not. */
+export function isFalse (value: unknown): boolean {
+  return value === false || constantOf(value) === 'false'
+}
+
+function constantOf (value: unknown): string {
+  if (typeof value !== 'string' || value.length > 40) return ''
+  return /^=?\s*(?:\{\{\s*)?(true|false)(?:\s*\}\})?\s*$/.exec(value)?.[1] ?? ''
 }
 
 /** True for a non-empty string, list or object. */

@@ -5,7 +5,7 @@
 import type { Effect, NodeKind } from './types.ts'
 
 /** Raised whenever a row changes what a graph says. */
-export const TABLES_VERSION = '2026-11-1'
+export const TABLES_VERSION = '2026-12-1'
 
 export type Verb = 'read' | 'write' | 'delete' | 'trigger'
 
@@ -165,12 +165,25 @@ export function makeKind (type: string, app: string): NodeKind | undefined {
   return MAKE_KINDS.get(type) ?? MAKE_KINDS.get(app)
 }
 
-/** Nodes that the vendor hides or has replaced. */
-const N8N_SUPERSEDED: ReadonlySet<string> = new Set(words('function functionItem itemLists moveBinaryData readBinaryFile readBinaryFiles writeBinaryFile ' +
-  'spreadsheetFile readPDF htmlExtract interval cron start orbit iCal'))
+/** Make's own flow control and hooks: here, and only here, a name that is not in the list does not exist. */
+const MAKE_BUILTINS: ReadonlySet<string> = new Set(words('BasicRouter BasicIfElse BasicMerge BasicFeeder BasicRepeater BasicAggregator Break Ignore Resume Commit Rollback'))
+const MAKE_GATEWAYS: ReadonlySet<string> = new Set(words('CustomWebHook CustomMailHook WebhookRespond'))
+/** Names that older or hand-written blueprints use for a module of today. */
+const MAKE_SUPERSEDED: ReadonlySet<string> = new Set(words('builtin:BasicIterator'))
 
-export function n8nSuperseded (name: string): boolean {
-  return N8N_SUPERSEDED.has(name)
+/** What is known of a module's name; null where the app is not the platform's own, since nobody lists all apps. */
+export function makeBuiltin (type: string): 'current' | 'superseded' | 'unknown' | null {
+  if (MAKE_SUPERSEDED.has(type)) return 'superseded'
+  const [app = '', name = ''] = type.split(':', 2)
+  if (app !== 'builtin' && app !== 'gateway') return null
+  return (app === 'builtin' ? MAKE_BUILTINS : MAKE_GATEWAYS).has(name) ? 'current' : 'unknown'
+}
+
+const MAKE_SETTERS: ReadonlySet<string> = new Set(words('util:SetVariable util:SetVariables util:SetVariable2 util:FunctionSetVariable util:FunctionSetVariables'))
+
+/** Modules that only name values for later ones. */
+export function isMakeSetter (type: string): boolean {
+  return MAKE_SETTERS.has(type)
 }
 
 /** Nodes that run commands on, or read and write files of, the machine that runs them. */

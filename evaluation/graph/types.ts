@@ -5,7 +5,7 @@
  */
 
 /** Raised whenever extraction learns a new fact. Rules name the least version they need. */
-export const FACTS_VERSION = 2
+export const FACTS_VERSION = 3
 
 export type Platform = 'make' | 'n8n'
 
@@ -24,7 +24,8 @@ export type FactClass =
   | 'provider-token' // SEC-001: fixed-prefix provider token, PEM or JWT, not a placeholder
   | 'secret-literal' // SEC-002: secret-named field holding a high-entropy literal
   | 'plain-http-public' // NET-001: URL field, literal http:// to a public host
-  | 'data-reference' // the string reads data of another module, the trigger or the environment
+  | 'data-reference' // the string reads data of another module or of the trigger; the platform's own variables are none
+  | 'reads-input' // n8n: it reads the item that the node receives, without naming a node
   | 'sql-text' // the string is an SQL statement field (query-like) of an SQL module
   | 'sql-parameterised' // the module passes values through its parameter list (attached to the query leaf)
   | 'auth-check' // a condition that compares a header, token, secret or signature
@@ -62,6 +63,11 @@ export type NodeTrait =
   | 'dynamic-sub' // a sub-workflow that is chosen at run time
   | 'answers-by-node' // n8n: the webhook is answered by a node of its own
   | 'redacts' // takes personal data out of what passes
+  | 'constants' // sets fields, and reads no data to do so
+  | 'passes-input' // a setter that hands on what it received beside what it sets
+  | 'unknown-type' // a type that the platform's table of components does not hold
+  | 'wide-scopes' // the metadata of its connection shows scopes that are unlimited or unknown
+  | 'calls-own-hook' // Make: sends to the hook that starts the same scenario
 
 export interface Fact {
   /** RFC 6901 pointer into the source document. */
@@ -72,6 +78,8 @@ export interface Fact {
   classes: FactClass[]
   /** For `provider-token`: the provider's name, e.g. `openai`. From our own table, never from the file. */
   provider?: string
+  /** For statements, commands, code and hosts that data decides: keys of the nodes that this string reads by name. */
+  refs?: string[]
 }
 
 export interface NodeConnection { slot: string, ref: string | null }
@@ -143,6 +151,8 @@ export interface GraphProblem { code: string, pointer: string, message: string }
 
 export interface FactGraph {
   factsVersion: number
+  /** Of the tables and lexicons that the facts were read with. */
+  tablesVersion: string
   platform: Platform
   /** At most 120 characters, control characters removed. */
   name: string
@@ -156,8 +166,11 @@ export interface FactGraph {
   problems: GraphProblem[]
   /** Facts of notes, descriptions and pinned data, which belong to no configuration; absent when there is none. */
   noteFacts?: Fact[]
-  /** n8n: nodes with pinned data; absent when there is none. `personal`: it holds fields of the personal lexicon or mail addresses. */
-  pinned?: { nodes: number, personal: boolean }
+  /**
+   * n8n: nodes with pinned data; absent when there is none. `personal`: it holds fields of the personal lexicon or mail addresses.
+   * `characters`: of all its texts together.
+   */
+  pinned?: { nodes: number, personal: boolean, characters: number }
   /** RFC 6901 pointers of what the file carried beyond shape (pinned data, execution data, credential contents) and was dropped. */
   dropped: string[]
 }
@@ -187,6 +200,8 @@ export interface Finding {
 
 export interface ScenarioResult {
   catalogueVersion: string
+  /** Of the tables and lexicons that the facts were read with. */
+  tablesVersion: string
   platform: Platform
   score: number
   modules: number

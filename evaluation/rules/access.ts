@@ -46,7 +46,8 @@ function openWebhooks (context: RuleContext): Hit[] {
 }
 
 /** A check on one path is no excuse when another path beside it acts unchecked. */
-function callerReasons ({ analysis }: RuleContext, index: number): Reason[] {
+function callerReasons ({ graph, analysis }: RuleContext, index: number): Reason[] {
+  if (graph.nodes[index]?.traits?.includes('hook-guarded') === true) return ['address-list']
   return analysis.towardsAuthCheck.has(index) && !analysis.towardsUncheckedEffect.has(index) ? ['caller-checked'] : []
 }
 

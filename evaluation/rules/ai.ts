@@ -1,5 +1,6 @@
 import type { FlowNode, Policy } from '../graph/types.ts'
 import { naming, type Hit, type Rule, type RuleContext } from './definition.ts'
+import { hasTrait } from './hits.ts'
 import { controls } from './profiles.ts'
 import { idleReasons, settle, type Reason } from './severity.ts'
 
@@ -35,14 +36,15 @@ function actingAgents (context: RuleContext): Hit[] {
       pointer: node.pointer,
       evidence: 'acting-tool',
       message: `${naming(node)} has a tool that acts, and no approval stands before it.`,
-      ...settle(actingAgent.severity, raising(context, index), idleReasons(context, index))
+      ...settle(actingAgent.severity, raising(context, node, index), idleReasons(context, index))
     }]
   })
 }
 
-function raising ({ analysis }: RuleContext, index: number): Reason[] {
+function raising ({ analysis }: RuleContext, node: FlowNode, index: number): Reason[] {
   if (analysis.fromOpen.has(index)) return ['open-entry']
-  return analysis.unguarded.has(index) && analysis.towardsDanger.has(index) ? ['dangerous-path'] : []
+  if (analysis.unguarded.has(index) && analysis.towardsDanger.has(index)) return ['dangerous-path']
+  return hasTrait(node, 'wide-scopes') ? ['wide-scopes'] : []
 }
 
 function isAgent (node: FlowNode): boolean {

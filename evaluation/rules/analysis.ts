@@ -2,7 +2,7 @@
  * The sets every rule shares, computed once per graph. Each is one iterative breadth-first walk, so the whole is linear in
  * nodes and edges, cycles end, and depth costs no stack.
  */
-import { cyclesOf } from './cycles.ts'
+import { cyclesOf, levelsOf, type Levels } from './cycles.ts'
 import type { Effect, FactGraph, FlowEdge, FlowNode } from '../graph/types.ts'
 
 export interface Analysis {
@@ -26,13 +26,17 @@ export interface Analysis {
   actingAgents: ReadonlySet<number>
   /** Nodes of error handler chains. */
   handlers: ReadonlySet<number>
-  /** Reachable from an open entry without passing a gate, a branch or an approval. */
-  openUnguarded: ReadonlySet<number>
+  /** Reachable from an open, unauthenticated entry that has no list of allowed addresses either. */
+  fromUnlisted: ReadonlySet<number>
   /** Reachable from any entry without passing a gate, a branch or an approval. */
   unguardedReach: ReadonlySet<number>
   /** Reachable from any entry without passing an approval. */
   unapproved: ReadonlySet<number>
-  /** Nodes that lead, with no guard between, to a write, a message, money or a deletion. */
+  /** Nodes that lead, with no guard between, to a step that handles personal or card data; themselves included. */
+  towardsPersonal: ReadonlySet<number>
+  /** Reachable from any entry without passing a step that redacts. */
+  unredacted: ReadonlySet<number>
+  /** Nodes that lead over data, with no guard between, to a write, a message, money or a deletion. */
   towardsAct: ReadonlySet<number>
   /** Nodes with a condition on the status of an HTTP answer downstream. */
   towardsStatusTest: ReadonlySet<number>
@@ -42,8 +46,14 @@ export interface Analysis {
   iterated: ReadonlySet<number>
   /** Repeated nodes among which something waits or limits. */
   throttled: ReadonlySet<number>
-  /** Nodes directly before one in the order of control, over flow edges. */
+  /** Nodes directly before one in the order of control, over data edges: calls of sub-nodes and error outputs are none. */
   before: (index: number) => number[]
+  /** Nodes directly behind one, likewise. */
+  after: (index: number) => number[]
+  /** Where each node stands among what runs before it. */
+  levels: () => Levels
+  /** Everything that the starts lead to, or that leads to them, themselves included; error outputs are left out. */
+  walk: (starts: readonly number[], side: Side) => Set<number>
   /** Nodes with an edge to an error handler. */
   errorSources: ReadonlySet<number>
   /** Index of a node by its key. */
@@ -52,7 +62,7 @@ export interface Analysis {
   unboundTemplate: boolean
 }
 
-type Side = 'from' | 'to'
+export type Side = 'from' | 'to'
 interface Links { out: FlowEdge[][], in: FlowEdge[][] }
 
 const DANGEROUS: readonly Effect[] = ['MONEY', 'DELETE', 'IDENTITY', 'SHELL']
@@ -89,15 +99,20 @@ export function analyse (graph: FactGraph): Analysis {
     towardsErrorTest: spread(indices(nodes, (node) => node.testsError === true && !node.disabled), linksOf(graph, graph.edges), 'from', () => true),
     actingAgents: actingAgents(graph, steps),
     handlers: handlerNodes(graph, steps),
-    openUnguarded: spread(indices(nodes, isOpen), steps, 'to', free),
+    fromUnlisted: spread(indices(nodes, (node) => isOpen(node) && node.traits?.includes('hook-guarded') !== true), steps, 'to', runs),
     unguardedReach: spread(graph.entries, steps, 'to', free),
     unapproved: spread(graph.entries, steps, 'to', (edge) => runs(edge) && nodes[edge.from]?.approval !== true),
-    towardsAct: spread(indices(nodes, (node) => !node.disabled && hasEffect(node, ['WRITE', 'MESSAGE', 'MONEY', 'DELETE'])), steps, 'from', free),
+    towardsPersonal: spread(indices(nodes, (node) => !node.disabled && handlesPersons(node)), steps, 'from', free),
+    unredacted: spread(graph.entries, steps, 'to', (edge) => runs(edge) && nodes[edge.from]?.traits?.includes('redacts') !== true),
+    towardsAct: towardsAct(graph, steps, free),
     towardsStatusTest: spread(indices(nodes, (node) => node.facts.some(({ classes }) => classes.includes('status-check'))), steps, 'from', () => true),
     cycles,
     iterated,
     throttled: throttledNodes(graph, steps, iterated),
-    before: (index) => (steps.in[index] ?? []).filter(({ kind }) => kind !== 'tool' && kind !== 'ai' && kind !== 'error').map(({ from }) => from),
+    before: (index) => (steps.in[index] ?? []).filter(isData).map(({ from }) => from),
+    after: (index) => (steps.out[index] ?? []).filter(isData).map(({ to }) => to),
+    levels: () => levelsOf(steps.out.map((edges) => edges.map(({ to }) => to))),
+    walk: (starts, side) => spread(starts, steps, side, (edge) => runs(edge) && edge.kind !== 'error'),
     errorSources: new Set(graph.edges.filter(({ kind }) => kind === 'error').map(({ from }) => from)),
     byKey: new Map(nodes.map(({ key }, index) => [key, index])),
     unboundTemplate: graph.settings.template && nodes.every((node) => node.connections.every(({ ref }) => ref === null))
@@ -147,6 +162,21 @@ function actingAgents (graph: FactGraph, steps: Links): Set<number> {
   return new Set(calls.map(({ from }) => from).filter((from) => nodes[from]?.kind === 'agent'))
 }
 
+function isData ({ kind }: FlowEdge): boolean {
+  return kind !== 'tool' && kind !== 'ai' && kind !== 'error'
+}
+
+/** Strictly behind: that a step acts itself does not make it lead to an act. */
+function towardsAct ({ nodes }: FactGraph, steps: Links, free: (edge: FlowEdge) => boolean): Set<number> {
+  const acting = indices(nodes, (node) => !node.disabled && hasEffect(node, ['WRITE', 'MESSAGE', 'MONEY', 'DELETE']))
+  const heads = acting.flatMap((index) => (steps.in[index] ?? []).filter((edge) => isData(edge) && free(edge)).map(({ from }) => from))
+  return spread(heads, steps, 'from', (edge) => isData(edge) && free(edge))
+}
+
+function handlesPersons (node: FlowNode): boolean {
+  return node.facts.some(({ classes }) => classes.includes('personal-data') || classes.includes('card-data'))
+}
+
 function handlerNodes (graph: FactGraph, steps: Links): Set<number> {
   const heads = graph.edges.filter(({ kind }) => kind === 'error').map(({ to }) => to)
   return spread(heads, steps, 'to', () => true)
@@ -166,9 +196,11 @@ function iteratedNodes (graph: FactGraph, steps: Links, cycles: ReadonlyArray<re
 
 /** What is repeated together with a pause or a limit: connected with it inside the repeated part, in either direction. */
 function throttledNodes (graph: FactGraph, steps: Links, iterated: ReadonlySet<number>): Set<number> {
-  const pauses = indices(graph.nodes, (node, index) => !node.disabled && (iterated.has(index) && (node.kind === 'wait' || /(?:^|\.)limit$/.test(node.type))))
+  const limits = indices(graph.nodes, (node) => !node.disabled && /(?:^|\.)limit$/.test(node.type))
+  const pauses = indices(graph.nodes, (node, index) => !node.disabled && iterated.has(index) && node.kind === 'wait').concat(limits.filter((index) => iterated.has(index)))
   const inside = (edge: FlowEdge): boolean => iterated.has(edge.from) && iterated.has(edge.to)
-  return new Set([...spread(pauses, steps, 'to', inside), ...spread(pauses, steps, 'from', inside)])
+  // A limit before the loop holds for all of it.
+  return new Set([...spread(pauses, steps, 'to', inside), ...spread(pauses, steps, 'from', inside), ...spread(limits, steps, 'to', () => true)])
 }
 
 function indices (nodes: readonly FlowNode[], matches: (node: FlowNode, index: number) => boolean): number[] {

@@ -1,8 +1,10 @@
 /** Which components a scenario is made of, and what its records keep. */
+import type { FlowNode } from '../graph/types.ts'
 import { hasEffect } from './analysis.ts'
 import type { Rule } from './definition.ts'
 import { BOTH, anyModule, definePolicy, flowRule, hasTrait, nodeRule } from './hits.ts'
 import { controls } from './profiles.ts'
+import type { Reason } from './severity.ts'
 
 const community = definePolicy({
   code: 'CMP-001', title: 'Community or custom component', severity: 'medium', confidence: 'certain', platforms: BOTH, frameworks: controls(['SUPPLY'], 'CWE-829')
@@ -14,12 +16,12 @@ const community = definePolicy({
 })
 
 const superseded = definePolicy({
-  code: 'CMP-002', title: 'Superseded component', severity: 'low', confidence: 'certain', platforms: ['n8n'], frameworks: controls(['SUPPLY'])
+  code: 'CMP-002', title: 'Superseded or unknown component', severity: 'low', confidence: 'certain', platforms: BOTH, frameworks: controls(['SUPPLY'])
 }, {
-  description: 'A node has been replaced by another one and is kept for old workflows only.',
-  rationale: 'It gets no fixes, and one update it is gone.',
-  detection: 'The type stands in the table of hidden and deprecated nodes.',
-  fix: ['Replace it by the node of today.', 'Compare what both do with the same input.']
+  description: 'The vendor has hidden or replaced the component, does not know it, or has a later version of it.',
+  rationale: 'It gets no fixes, and with one update it is gone.',
+  detection: 'The type stands in the table of hidden and deprecated components, or is the vendor\'s by its name and not in the table of its components. An old major version is informational.',
+  fix: ['Replace it by the component of today.', 'Compare what both do with the same input.']
 })
 
 const hostAccess = definePolicy({
@@ -45,21 +47,34 @@ const noHistory = definePolicy({
 }, {
   description: 'Failed runs are not kept; or a workflow with consequences keeps no successful ones either.',
   rationale: 'After an incident nobody can say what the workflow did, for whom and when.',
-  detection: 'Failed executions are not saved; or successful ones are not, where money moves, identities change or something is deleted.',
+  detection: 'Failed executions are not saved; or successful ones are not, where money moves, identities change or something is deleted, and no step writes a record to a sheet, a store or a database.',
   fix: ['Keep failed runs.', 'Write an audit record elsewhere if the data is sensitive.', 'Use redaction instead of silence.']
 })
 
 export const COMPONENT_RULES: readonly Rule[] = [
   nodeRule(community, anyModule, { when: (node) => hasTrait(node, 'community'), evidence: 'community-component', says: 'comes from outside the vendor\'s packages.' }),
-  nodeRule(superseded, (_node, _index, { graph }) => graph.platform === 'n8n', { when: (node) => hasTrait(node, 'superseded'), evidence: 'superseded-component', says: 'has been replaced by another component.' }),
+  nodeRule(superseded, anyModule, { when: (node) => hasTrait(node, 'superseded') || hasTrait(node, 'unknown-type') || hasTrait(node, 'old-version'), evidence: 'superseded-component', says: 'is hidden, replaced or unknown at its vendor, or of an old version.', down: onlyOld }),
   nodeRule(hostAccess, anyModule, {
     when: (node) => hasTrait(node, 'host-access'), evidence: 'host-access', says: 'has access to a machine.', up: (_node, index, { analysis }) => analysis.fromOpen.has(index) ? ['open-entry'] : []
   }),
   nodeRule(dynamicSub, ({ kind }) => kind === 'sub', { when: (node) => hasTrait(node, 'dynamic-sub'), evidence: 'dynamic-sub', says: 'calls a workflow that is chosen at run time.' }),
   flowRule(noHistory, ({ graph }) => graph.platform === 'n8n' && graph.nodes.length > 0, {
-    when: ({ graph }) => graph.settings.keepsErrors === false || (graph.settings.keepsSuccesses === false && graph.nodes.some((node) => !node.disabled && hasEffect(node, ['MONEY', 'IDENTITY', 'DELETE']))),
+    when: ({ graph }) => graph.settings.keepsErrors === false || (graph.settings.keepsSuccesses === false && graph.nodes.some(hasConsequence) && !graph.nodes.some(writesRecord)),
     evidence: 'history-off',
     message: 'The workflow keeps no record of its runs.',
     pointer: '/settings'
   })
 ]
+
+function onlyOld (node: FlowNode): Reason[] {
+  return hasTrait(node, 'superseded') || hasTrait(node, 'unknown-type') ? [] : ['old-version']
+}
+
+function hasConsequence (node: FlowNode): boolean {
+  return !node.disabled && hasEffect(node, ['MONEY', 'IDENTITY', 'DELETE'])
+}
+
+/** An audit record of its own: a step that writes to a sheet, a store or a database, and nothing with consequences. */
+function writesRecord (node: FlowNode): boolean {
+  return !node.disabled && !hasConsequence(node) && node.effects.includes('WRITE') && (node.kind === 'store' || hasEffect(node, ['SHEET', 'SQL']))
+}

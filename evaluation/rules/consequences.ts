@@ -2,7 +2,7 @@
 import type { FlowNode } from '../graph/types.ts'
 import { hasEffect } from './analysis.ts'
 import type { Rule, RuleContext } from './definition.ts'
-import { BOTH, definePolicy, flowRule, nodeRule } from './hits.ts'
+import { BOTH, definePolicy, flowRule, nodeRule, wideScopes } from './hits.ts'
 import { controls } from './profiles.ts'
 
 const MODULES_MAX = 50
@@ -55,9 +55,9 @@ const tooLarge = definePolicy({
 })
 
 export const CONSEQUENCE_RULES: readonly Rule[] = [
-  nodeRule(unguardedDeletion, deletes, { when: (node, index, { analysis }) => acts(node, deletes) && !node.gated && analysis.unguardedReach.has(index), evidence: 'deletion-unguarded', says: 'deletes, and nothing on the way can hold it back.' }),
-  nodeRule(unapprovedMoney, movesMoney, { when: (node, index, { analysis }) => acts(node, movesMoney) && !node.approval && analysis.unapproved.has(index), evidence: 'money-unapproved', says: 'moves money without an approval before it.' }),
-  nodeRule(unapprovedIdentity, changesIdentities, { when: (node, index, { analysis }) => acts(node, changesIdentities) && !node.approval && analysis.unapproved.has(index), evidence: 'identity-unapproved', says: 'changes identities or rights without an approval before it.' }),
+  nodeRule(unguardedDeletion, deletes, { when: (node, index, { analysis }) => acts(node, deletes) && !node.gated && analysis.unguardedReach.has(index), evidence: 'deletion-unguarded', says: 'deletes, and nothing on the way can hold it back.', up: wideScopes }),
+  nodeRule(unapprovedMoney, movesMoney, { when: (node, index, { analysis }) => acts(node, movesMoney) && !node.approval && analysis.unapproved.has(index), evidence: 'money-unapproved', says: 'moves money without an approval before it.', up: wideScopes }),
+  nodeRule(unapprovedIdentity, changesIdentities, { when: (node, index, { analysis }) => acts(node, changesIdentities) && !node.approval && analysis.unapproved.has(index), evidence: 'identity-unapproved', says: 'changes identities or rights without an approval before it.', up: wideScopes }),
   nodeRule(massMessages, ({ effects }) => effects.includes('MESSAGE'), { when: (node, index, context) => acts(node, sendsMessages) && isUnthrottled(index, context), evidence: 'mass-messages', says: 'sends a message for each item, without a pause or a limit.' }),
   flowRule(tooLarge, ({ graph }) => graph.nodes.length > 0, { when: isTooLarge, evidence: 'too-large', message: 'The scenario is too large to review at once.', isLowerWhenIdle: false })
 ]

@@ -3,11 +3,10 @@ import type { FactGraph } from '../graph/types.ts'
 interface Frame { index: number, at: number }
 
 /**
- * Strongly connected components of more than one node, and nodes that lead to themselves (Tarjan, 1972), with a stack of its own: depth
- * costs memory and no call stack. Edges of sub-nodes and feeders are left out: they are calls and references, not control.
+ * Groups of more than one node that lead back to themselves, and nodes that lead to themselves. Edges of sub-nodes and feeders are left
+ * out: they are calls and references, not control.
  */
-export function cyclesOf (graph: FactGraph): number[][] {
-  const { nodes, edges } = graph
+export function cyclesOf ({ nodes, edges }: FactGraph): number[][] {
   const out: number[][] = nodes.map(() => [])
   const loops = new Set<number>()
   for (const { from, to, kind } of edges) {
@@ -15,9 +14,39 @@ export function cyclesOf (graph: FactGraph): number[][] {
     if (from === to) loops.add(from)
     out[from]?.push(to)
   }
-  const order = new Int32Array(nodes.length).fill(-1)
-  const low = new Int32Array(nodes.length)
-  const isOpen = new Uint8Array(nodes.length)
+  return components(out)
+    .filter((members) => members.length > 1 || loops.has(members[0] ?? -1))
+    .map((members) => members.sort((a, b) => a - b))
+    .sort((a, b) => (a[0] ?? 0) - (b[0] ?? 0))
+}
+
+export interface Levels { level: Int32Array, group: Int32Array }
+
+/**
+ * How many steps lie before each node on the longest way to it, with every loop counted as one step: whatever runs before a node stands
+ * on a lower level. Independent of the order in which edges are listed. `group`: nodes of one loop share a number.
+ */
+export function levelsOf (out: readonly (readonly number[])[]): Levels {
+  const level = new Int32Array(out.length)
+  const group = new Int32Array(out.length)
+  // Tarjan finds what is led to before what leads there, so from the last to the first each group comes before those behind it.
+  const found = components(out)
+  found.forEach((members, index) => { for (const member of members) group[member] = index })
+  for (const members of found.reverse()) {
+    const deepest = members.reduce((most, member) => Math.max(most, level[member] ?? 0), 0)
+    for (const member of members) level[member] = deepest
+    for (const to of members.flatMap((member) => out[member] ?? [])) {
+      if (group[to] !== group[members[0] ?? -1]) level[to] = Math.max(level[to] ?? 0, deepest + 1)
+    }
+  }
+  return { level, group }
+}
+
+/** Strongly connected components (Tarjan, 1972), with a stack of its own: depth costs memory and no call stack. */
+function components (out: readonly (readonly number[])[]): number[][] {
+  const order = new Int32Array(out.length).fill(-1)
+  const low = new Int32Array(out.length)
+  const isOpen = new Uint8Array(out.length)
   const open: number[] = []
   const found: number[][] = []
   let next = 0
@@ -37,10 +66,10 @@ export function cyclesOf (graph: FactGraph): number[][] {
       members.push(member)
       if (member === index) break
     }
-    if (members.length > 1 || loops.has(index)) found.push(members.sort((a, b) => a - b))
+    found.push(members)
   }
 
-  for (let start = 0; start < nodes.length; start++) {
+  for (let start = 0; start < out.length; start++) {
     if (order[start] !== -1) continue
     const stack = [enter(start)]
     for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
@@ -58,5 +87,5 @@ export function cyclesOf (graph: FactGraph): number[][] {
       }
     }
   }
-  return found.sort((a, b) => (a[0] ?? 0) - (b[0] ?? 0))
+  return found
 }

@@ -1,4 +1,4 @@
-import type { FactGraph, FlowNode, Policy, Severity } from '../graph/types.ts'
+import type { Confidence, FactGraph, FlowNode, Policy, Severity } from '../graph/types.ts'
 import type { Analysis } from './analysis.ts'
 import type { Reason } from './severity.ts'
 
@@ -18,6 +18,8 @@ export interface Hit {
   severity: Severity
   /** Why `severity` differs from the catalogue's; null when it does not. */
   reason: Reason | null
+  /** Where this hit is less certain than its policy. Default: the policy's. */
+  confidence?: Confidence
 }
 
 export interface Rule {

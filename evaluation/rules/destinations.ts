@@ -1,7 +1,7 @@
 /** Where data goes and how well the way there is protected. */
 import type { FlowNode } from '../graph/types.ts'
 import type { Rule, RuleContext } from './definition.ts'
-import { BOTH, anyModule, definePolicy, factRule, hasTrait, nodeHit, nodeRule } from './hits.ts'
+import { BOTH, FACTS, anyModule, carriesPersons, definePolicy, factRule, hasTrait, nodeHit, nodeRule } from './hits.ts'
 import { controls } from './profiles.ts'
 
 const certificateCheckOff = definePolicy({
@@ -41,10 +41,10 @@ const tunnelHost = definePolicy({
 })
 
 export const DESTINATION_RULES: readonly Rule[] = [
-  nodeRule(certificateCheckOff, callsOut, { when: (node) => hasTrait(node, 'tls-unverified'), evidence: 'tls-unverified', says: 'accepts any certificate.' }),
-  { policy: cleartext, minFacts: 2, applies: (context) => context.graph.nodes.some(callsOut), run: cleartextHits },
-  { policy: internalHost, minFacts: 2, applies: (context) => context.graph.nodes.some(callsOut), run: internalHits },
-  factRule(tunnelHost, callsOut, { when: ({ classes }) => classes.includes('tunnel-host'), evidence: 'tunnel-host', says: 'calls a tunnel or a service that shows requests.' })
+  nodeRule(certificateCheckOff, callsOut, { when: (node) => hasTrait(node, 'tls-unverified'), evidence: 'tls-unverified', says: 'accepts any certificate.', up: carriesPersons }),
+  { policy: cleartext, minFacts: FACTS, applies: (context) => context.graph.nodes.some(callsOut), run: cleartextHits },
+  { policy: internalHost, minFacts: FACTS, applies: (context) => context.graph.nodes.some(callsOut), run: internalHits },
+  factRule(tunnelHost, callsOut, { when: ({ classes }) => classes.includes('tunnel-host'), evidence: 'tunnel-host', says: 'calls a tunnel or a service that shows requests.', up: carriesPersons })
 ]
 
 function callsOut (node: FlowNode): boolean {
@@ -52,8 +52,8 @@ function callsOut (node: FlowNode): boolean {
 }
 
 function cleartextHits (context: RuleContext): ReturnType<Rule['run']> {
-  const byTrait = nodeRule(cleartext, anyModule, { when: (node) => hasTrait(node, 'cleartext-protocol'), evidence: 'cleartext-protocol', says: 'speaks an unencrypted protocol.' }).run(context)
-  const byUrl = factRule(cleartext, anyModule, { when: ({ classes }, node) => classes.includes('cleartext-url') && !hasTrait(node, 'cleartext-protocol'), evidence: 'cleartext-url', says: 'holds an address of an unencrypted protocol.' }).run(context)
+  const byTrait = nodeRule(cleartext, anyModule, { when: (node) => hasTrait(node, 'cleartext-protocol'), evidence: 'cleartext-protocol', says: 'speaks an unencrypted protocol.', up: carriesPersons }).run(context)
+  const byUrl = factRule(cleartext, anyModule, { when: ({ classes }, node) => classes.includes('cleartext-url') && !hasTrait(node, 'cleartext-protocol'), evidence: 'cleartext-url', says: 'holds an address of an unencrypted protocol.', up: carriesPersons }).run(context)
   return [...byTrait, ...byUrl]
 }
 

@@ -2,9 +2,9 @@
 import type { FlowNode, Severity } from '../graph/types.ts'
 import { hasEffect, lacksAuthentication } from './analysis.ts'
 import { naming, type Rule, type RuleContext } from './definition.ts'
-import { BOTH, definePolicy, hasTrait, nodeRule } from './hits.ts'
+import { BOTH, definePolicy, FACTS, hasTrait, nodeRule, wideScopes } from './hits.ts'
 import { controls } from './profiles.ts'
-import { idleReasons, settle } from './severity.ts'
+import { idleReasons, settle, type Reason } from './severity.ts'
 
 const LANGCHAIN = '@n8n/n8n-nodes-langchain.'
 const FORMS: ReadonlySet<string> = new Set(['n8n-nodes-base.formTrigger', 'n8n-nodes-base.wait', `${LANGCHAIN}chatTrigger`])
@@ -61,16 +61,21 @@ export const ENTRY_RULES: readonly Rule[] = [
     when: (node, index, context) => isHook(node) && !hasTrait(node, 'hook-guarded') && !isCheckedSoon(context, index),
     evidence: 'hook-unprotected',
     says: 'is a webhook that nothing in the blueprint shows to be protected.',
-    up: (_node, index, { analysis }) => analysis.towardsDanger.has(index) ? ['dangerous-path'] : []
+    up: leadsToDanger,
+    down: (_node, index, { analysis }) => analysis.towardsAuthCheck.has(index) && !analysis.towardsUncheckedEffect.has(index) ? ['caller-checked'] : []
   }),
-  nodeRule(openForm, isForm, { when: (node) => isForm(node) && lacksAuthentication(node), evidence: 'form-open', says: 'takes input from anyone who knows its address.' }),
+  nodeRule(openForm, isForm, { when: (node) => isForm(node) && lacksAuthentication(node), evidence: 'form-open', says: 'takes input from anyone who knows its address.', up: leadsToDanger }),
   nodeRule(openToolServer, isToolServer, { when: (node) => isToolServer(node) && lacksAuthentication(node), evidence: 'tool-server-open', says: 'offers its tools to anyone who knows its address.' }),
-  nodeRule(personalConnection, ({ connections }) => connections.length > 0, { when: (node) => hasTrait(node, 'personal-connection'), evidence: 'personal-account', says: 'acts with a personal account.' }),
-  { policy: sharedConnection, minFacts: 2, applies: ({ graph }) => graph.nodes.some(({ connections }) => connections.some(({ ref }) => ref !== null)), run: sharedConnections }
+  nodeRule(personalConnection, ({ connections }) => connections.length > 0, { when: (node) => hasTrait(node, 'personal-connection'), evidence: 'personal-account', says: 'acts with a personal account.', up: wideScopes }),
+  { policy: sharedConnection, minFacts: FACTS, applies: ({ graph }) => graph.nodes.some(({ connections }) => connections.some(({ ref }) => ref !== null)), run: sharedConnections }
 ]
 
 function isHook (node: FlowNode): boolean {
   return HOOKS.has(node.type)
+}
+
+function leadsToDanger (_node: FlowNode, index: number, { analysis }: RuleContext): Reason[] {
+  return analysis.towardsDanger.has(index) ? ['dangerous-path'] : []
 }
 
 /** A waiting step counts when it waits for a call or a form, which is when it is an approval too. */
@@ -83,11 +88,10 @@ function isToolServer (node: FlowNode): boolean {
 }
 
 /** The filter stands on the module that it lets in, so the next two modules are looked at. */
-function isCheckedSoon ({ graph }: RuleContext, start: number): boolean {
+function isCheckedSoon ({ graph, analysis }: RuleContext, start: number): boolean {
   let near = [start]
   for (let step = 0; step < STEPS_TO_CHECK; step++) {
-    const here = new Set(near)
-    near = graph.edges.filter(({ from, kind }) => here.has(from) && (kind === 'flow' || kind === 'route' || kind === 'branch')).map(({ to }) => to)
+    near = near.flatMap(analysis.after)
     if (near.some((index) => graph.nodes[index]?.facts.some(({ classes }) => classes.includes('auth-check')) === true)) return true
   }
   return false

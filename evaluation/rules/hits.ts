@@ -3,8 +3,8 @@ import type { Confidence, Fact, FlowNode, NodeTrait, Platform, Policy, Severity 
 import { naming, type Hit, type Rule, type RuleContext } from './definition.ts'
 import { idleReasons, settle, type Reason } from './severity.ts'
 
-/** Facts that the importers extract since version 2 of the graph. */
-const FACTS = 2
+/** Facts that the importers extract since this version of the graph. */
+export const FACTS = 3
 
 export interface Texts {
   description: string
@@ -105,6 +105,29 @@ export function hasClass (node: FlowNode, name: Fact['classes'][number]): boolea
 
 export const anyModule: Test = () => true
 export const isHttp: Test = ({ kind }) => kind === 'http'
+
+/** Personal or card data stands in the module itself, or in what it leads to unguarded. */
+export function personalPath (_node: FlowNode, index: number, { analysis }: RuleContext): Reason[] {
+  return analysis.towardsPersonal.has(index) ? ['personal-data'] : []
+}
+
+/** The module itself handles personal or card data. */
+export function carriesPersons (node: FlowNode): Reason[] {
+  return hasClass(node, 'personal-data') || hasClass(node, 'card-data') ? ['personal-data'] : []
+}
+
+export function wideScopes (node: FlowNode): Reason[] {
+  return hasTrait(node, 'wide-scopes') ? ['wide-scopes'] : []
+}
+
+/** Whether every module that a text has its data from only names constants: then no run decides what the text says. */
+export function readsConstantsOnly (fact: Fact, index: number, { graph, analysis }: RuleContext): boolean {
+  const named = (fact.refs ?? []).map((key) => graph.nodes[analysis.byKey.get(key) ?? -1])
+  const given = fact.classes.includes('reads-input') ? analysis.before(index).map((at) => graph.nodes[at]) : []
+  if (named.length + given.length === 0) return false
+  return named.every((node) => node !== undefined && hasTrait(node, 'constants')) &&
+    given.every((node) => node !== undefined && hasTrait(node, 'constants') && !hasTrait(node, 'passes-input'))
+}
 
 /** Anyone who knows the address of an entry can reach the module. */
 export function openEntry (_node: FlowNode, index: number, { analysis }: RuleContext): Reason[] {

@@ -1,5 +1,6 @@
 import type { Fact, FlowNode, Policy } from '../graph/types.ts'
 import { naming, type Hit, type Rule, type RuleContext } from './definition.ts'
+import { FACTS, readsConstantsOnly } from './hits.ts'
 import { controls } from './profiles.ts'
 import { idleReasons, settle, type Reason } from './severity.ts'
 
@@ -18,18 +19,18 @@ const sqlText: Policy = {
   platforms: ['make', 'n8n'],
   frameworks: controls(['INPUT'], 'CWE-89'),
   rationale: 'Whoever controls the data can change the statement: read other rows, change them or delete them.',
-  detection: 'The query of an SQL module is an expression or template that reads data of another module, the trigger or the environment.',
+  detection: 'The query of an SQL module is an expression or template that reads data of another module or of the trigger. The platform\'s own variables, and constants of a setting module, do not count.',
   remediation: { make: FIXES, n8n: FIXES }
 }
 
 export const INJECTION_RULES: readonly Rule[] = [
-  { policy: sqlText, minFacts: 1, applies: ({ graph }) => graph.nodes.some(runsSql), run: builtStatements }
+  { policy: sqlText, minFacts: FACTS, applies: ({ graph }) => graph.nodes.some(runsSql), run: builtStatements }
 ]
 
 function builtStatements (context: RuleContext): Hit[] {
   return context.graph.nodes.flatMap((node, index) => {
     if (!runsSql(node)) return []
-    return node.facts.filter(isBuilt).map((fact) => ({
+    return node.facts.filter((fact) => isBuilt(fact) && !readsConstantsOnly(fact, index, context)).map((fact) => ({
       node: index,
       pointer: fact.pointer,
       evidence: 'sql-from-data',

@@ -1,8 +1,8 @@
 /** Data that becomes a command, an address, code or a change. */
 import type { FlowNode } from '../graph/types.ts'
 import { hasEffect } from './analysis.ts'
-import type { Rule, RuleContext } from './definition.ts'
-import { BOTH, definePolicy, factRule, isHttp, nodeRule, openEntry } from './hits.ts'
+import type { Rule } from './definition.ts'
+import { BOTH, definePolicy, factRule, isHttp, nodeRule, openEntry, readsConstantsOnly } from './hits.ts'
 import { controls } from './profiles.ts'
 
 const command = definePolicy({
@@ -10,7 +10,7 @@ const command = definePolicy({
 }, {
   description: 'The command of a shell module is put together from data of the run.',
   rationale: 'Whoever controls the data runs commands on the machine.',
-  detection: 'The command field of a module that runs shell commands reads data of another module, the trigger or the environment.',
+  detection: 'The command field of a module that runs shell commands reads data of another module or of the trigger.',
   fix: ['Use an interface or a fixed command.', 'Allow-list the arguments.', 'Run it on an isolated host.']
 })
 
@@ -19,7 +19,7 @@ const target = definePolicy({
 }, {
   description: 'Data decides to which host a request goes.',
   rationale: 'Whoever controls the data can have the request, with its credentials, sent to a host of their own or into the network.',
-  detection: 'A URL field begins with a reference to data. The platform\'s own variables, and constants of a Set node, do not count.',
+  detection: 'A URL field begins with a reference to data. The platform\'s own variables, and constants of a setting module, do not count.',
   fix: ['Fix scheme and host and vary the path only.', 'Allow-list the hosts.', 'Send no credentials with such calls.']
 })
 
@@ -37,7 +37,7 @@ const uncheckedWrite = definePolicy({
 }, {
   description: 'What anyone may send arrives at a module that changes data, and nothing on the way can refuse it.',
   rationale: 'Wrong, doubled and hostile input is stored as it comes.',
-  detection: 'A module that writes is reachable from an open, unauthenticated entry without a filter, a branch or an approval between.',
+  detection: 'A module that writes is reachable from an open, unauthenticated entry, and from an event from outside without a filter, a branch or an approval between.',
   fix: ['Validate type, length and allowed values right after the trigger.', 'Refuse what does not fit with a clear answer.', 'Drop what was seen before by its event id.']
 })
 
@@ -46,17 +46,18 @@ export const INPUT_RULES: readonly Rule[] = [
     when: ({ classes }, node) => runsShell(node) && classes.includes('command-text') && classes.includes('data-reference'), evidence: 'command-from-data', says: 'builds a shell command from data.', up: openEntry
   }),
   factRule(target, isHttp, {
-    when: ({ classes }, node, _index, context) => node.kind === 'http' && classes.includes('dynamic-host') && !readsConstantsOnly(node, context),
+    when: (fact, node, index, context) => node.kind === 'http' && fact.classes.includes('dynamic-host') && !readsConstantsOnly(fact, index, context),
     evidence: 'target-from-data',
     says: 'lets data decide the host that it calls.',
-    up: (_node, index, { analysis }) => analysis.unguarded.has(index) ? ['open-entry'] : []
+    up: (_node, index, { analysis }) => analysis.unguarded.has(index) ? ['outside-event'] : []
   }),
   factRule(dynamicCode, ({ kind }) => kind === 'code', { when: ({ classes }) => classes.includes('dynamic-code'), evidence: 'dynamic-code', says: 'evaluates text as code or reaches the machine it runs on.' }),
   nodeRule(uncheckedWrite, writes, {
-    when: (node, index, { analysis }) => writes(node) && !node.disabled && analysis.openUnguarded.has(index),
+    when: (node, index, { analysis }) => writes(node) && !node.disabled && analysis.fromOpen.has(index) && analysis.unguarded.has(index),
     evidence: 'unchecked-write',
     says: 'stores what anyone can send, and nothing on the way can refuse it.',
-    up: (node) => hasEffect(node, ['MONEY', 'DELETE', 'IDENTITY']) ? ['consequential-effect'] : []
+    up: (node) => hasEffect(node, ['MONEY', 'DELETE', 'IDENTITY']) ? ['consequential-effect'] : [],
+    down: (_node, index, { analysis }) => analysis.fromUnlisted.has(index) ? [] : ['address-list']
   })
 ]
 
@@ -66,13 +67,4 @@ function runsShell (node: FlowNode): boolean {
 
 function writes (node: FlowNode): boolean {
   return node.effects.includes('WRITE') && node.kind !== 'trigger'
-}
-
-/** A Set node without a reference of its own holds constants: what it is asked for is fixed. */
-function readsConstantsOnly (node: FlowNode, { graph, analysis }: RuleContext): boolean {
-  if (node.refs.length === 0) return false
-  return node.refs.every((key) => {
-    const source = graph.nodes[analysis.byKey.get(key) ?? -1]
-    return source?.type === 'n8n-nodes-base.set' && !source.facts.some(({ classes }) => classes.includes('data-reference'))
-  })
 }

@@ -1,8 +1,8 @@
 /** What outsiders reach through a model, and what a model's output becomes. */
-import type { FlowNode } from '../graph/types.ts'
+import type { Fact, FlowNode } from '../graph/types.ts'
 import { hasEffect } from './analysis.ts'
-import type { Rule, RuleContext } from './definition.ts'
-import { BOTH, definePolicy, hasClass, nodeRule } from './hits.ts'
+import type { Hit, Rule, RuleContext } from './definition.ts'
+import { BOTH, definePolicy, FACTS, nodeHit, nodeRule, wideScopes } from './hits.ts'
 import { controls } from './profiles.ts'
 
 const reachableAgent = definePolicy({
@@ -19,7 +19,7 @@ const executedOutput = definePolicy({
 }, {
   description: 'What a model wrote becomes SQL, a command, code or the target of a request.',
   rationale: 'The model\'s answer can hold whatever its input made it say.',
-  detection: 'A statement, a command, code or a request\'s host reads an AI module, by name or as its direct predecessor.',
+  detection: 'A statement, a command, a request\'s host, or code that evaluates text reads an AI module, by name or as the item that it hands on. Code that evaluates nothing and names an AI module is one step lower.',
   fix: ['Ask for structured output with a schema.', 'Check it against allowed values.', 'Pass it as a parameter, never as text of a command.']
 })
 
@@ -37,11 +37,11 @@ export const MODEL_RULES: readonly Rule[] = [
     when: (_node, index, { analysis }) => analysis.actingAgents.has(index) && analysis.fromIn.has(index),
     evidence: 'agent-reachable',
     says: 'can act and is reached by text from outside.',
-    up: (_node, index, { analysis }) => analysis.fromOpen.has(index) ? ['open-entry'] : []
+    up: (node, index, { analysis }) => analysis.fromOpen.has(index) ? ['open-entry'] : wideScopes(node)
   }),
-  nodeRule(executedOutput, isInterpreter, { when: (node, index, context) => isInterpreter(node) && interprets(node) && readsModel(node, index, context), evidence: 'output-executed', says: 'executes what a model wrote.' }),
+  { policy: executedOutput, minFacts: FACTS, applies: ({ graph }) => graph.nodes.some(isInterpreter), run: executedOutputs },
   nodeRule(steeredActions, isModel, {
-    when: (node, index, { analysis }) => isModel(node) && !node.disabled && analysis.fromOpen.has(index) && analysis.towardsAct.has(index) && !analysis.actingAgents.has(index),
+    when: (node, index, { analysis }) => isModel(node) && !node.disabled && analysis.fromOpen.has(index) && analysis.towardsAct.has(index),
     evidence: 'model-steers',
     says: 'turns text that anyone can send into actions, with no check between.'
   })
@@ -55,18 +55,36 @@ function isInterpreter (node: FlowNode): boolean {
   return hasEffect(node, ['SQL', 'SHELL', 'CODE']) || node.kind === 'code' || node.kind === 'http'
 }
 
-/** Code that only reads data is how answers are unpacked; code that evaluates them is another matter. */
-function interprets (node: FlowNode): boolean {
-  const reads = node.facts.filter(({ classes }) => classes.includes('data-reference'))
-  if (node.effects.includes('SQL')) return reads.some(({ classes }) => classes.includes('sql-text') && !classes.includes('sql-parameterised'))
-  if (node.effects.includes('SHELL')) return reads.some(({ classes }) => classes.includes('command-text'))
-  return node.kind === 'http' ? hasClass(node, 'dynamic-host') : hasClass(node, 'dynamic-code')
+function executedOutputs (context: RuleContext): Hit[] {
+  return context.graph.nodes.flatMap((node, index) => !isInterpreter(node)
+    ? []
+    : node.facts.flatMap((fact) => {
+      if (isInterpreted(fact, node) && readsModel(fact, index, context)) return [nodeHit(executedOutput, context, index, { evidence: 'output-executed', says: 'executes what a model wrote.' }, fact.pointer)]
+      // Unpacking an answer is what most code does with it: a finding one step lower, and only where the code names the model.
+      if (fact.kind !== 'code' || !namesModel(fact, context)) return []
+      return [nodeHit(executedOutput, context, index, { evidence: 'output-in-code', says: 'takes what a model wrote into code.', down: () => ['read-only-code'] }, fact.pointer)]
+    }))
 }
 
-function readsModel (node: FlowNode, index: number, { graph, analysis }: RuleContext): boolean {
-  const sources = [...node.refs.map((key) => analysis.byKey.get(key) ?? -1), ...analysis.before(index)]
-  return sources.some((at) => {
-    const source = graph.nodes[at]
-    return source !== undefined && isModel(source)
-  })
+/** Code that only reads data is how answers are unpacked; code that evaluates them is another matter. */
+function isInterpreted ({ classes }: Fact, node: FlowNode): boolean {
+  if (classes.includes('dynamic-code')) return true
+  if (!classes.includes('data-reference')) return false
+  if (classes.includes('sql-text')) return node.effects.includes('SQL') && !classes.includes('sql-parameterised')
+  return classes.includes('command-text') || (node.kind === 'http' && classes.includes('dynamic-host'))
+}
+
+/** By name, or as the item that a model hands on directly; an error output hands on no answer. */
+function readsModel (fact: Fact, index: number, context: RuleContext): boolean {
+  if (namesModel(fact, context)) return true
+  return fact.classes.includes('reads-input') && context.analysis.before(index).some((at) => isModelAt(at, context))
+}
+
+function namesModel ({ refs = [] }: Fact, context: RuleContext): boolean {
+  return refs.some((key) => isModelAt(context.analysis.byKey.get(key) ?? -1, context))
+}
+
+function isModelAt (index: number, { graph }: RuleContext): boolean {
+  const node = graph.nodes[index]
+  return node !== undefined && isModel(node)
 }

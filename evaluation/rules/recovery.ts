@@ -2,7 +2,7 @@
 import type { FlowNode } from '../graph/types.ts'
 import { hasEffect } from './analysis.ts'
 import type { Rule, RuleContext } from './definition.ts'
-import { BOTH, anyModule, definePolicy, flowRule, hasClass, hasTrait, isHttp, nodeRule } from './hits.ts'
+import { BOTH, definePolicy, flowRule, hasClass, hasTrait, isHttp, nodeRule } from './hits.ts'
 import { controls } from './profiles.ts'
 
 const uselessBreak = definePolicy({
@@ -57,7 +57,7 @@ export const RECOVERY_RULES: readonly Rule[] = [
   flowRule(dataLoss, ({ graph }) => graph.platform === 'make' && graph.nodes.length > 0, { when: ({ graph }) => graph.settings.dataloss, evidence: 'data-loss', message: 'The scenario may drop data when its storage is full.', pointer: '/metadata/scenario' }),
   nodeRule(errorsPass, isHttp, { when: (node, index, { analysis }) => hasTrait(node, 'http-errors-pass') && !analysis.towardsStatusTest.has(index), evidence: 'errors-pass', says: 'goes on whatever the server answered, and nothing looks at the status.' }),
   nodeRule(deadErrorOutput, (node, _index, { graph }) => graph.platform === 'n8n' && node.onError === 'route', { when: (node, index, context) => node.onError === 'route' && !hasErrorEdge(index, context), evidence: 'error-output-open', says: 'sends its failures to an output that leads nowhere.' }),
-  nodeRule(doubledWrite, anyModule, {
+  nodeRule(doubledWrite, actsOutside, {
     when: (node, _index, { graph }) => graph.platform === 'n8n' && node.retry && actsOutside(node) && !hasClass(node, 'idempotency'),
     evidence: 'retried-write',
     says: 'is tried again after a failure, although it may have happened.',

@@ -1,5 +1,5 @@
 /** Secrets by the place they stand in: headers, addresses, fields for keys, notes. */
-import { BOTH, anyModule, definePolicy, factRule, hasTrait, isHttp, nodeRule } from './hits.ts'
+import { BOTH, FACTS, anyModule, definePolicy, factRule, hasTrait, isHttp, nodeRule } from './hits.ts'
 import type { Rule, RuleContext } from './definition.ts'
 import { controls } from './profiles.ts'
 
@@ -20,7 +20,7 @@ const secretInUrl = definePolicy({
 }, {
   description: 'An address holds a secret in its query or before its host.',
   rationale: 'Addresses are logged by proxies, servers and the platform itself, so the secret is wherever those logs are.',
-  detection: 'A URL field has a parameter such as key, token, secret or signature with a fixed value that looks random, or a password before the host.',
+  detection: 'A URL field, or the module\'s list of query parameters, has a parameter such as key, token, secret or signature with a fixed value that looks random; or a password stands before the host; or a known host takes its key in the path.',
   fix: ['Move the secret to a header that a credential fills.', 'Rotate it, because addresses are logged.', 'Use the header scheme of the provider where it has one.']
 })
 
@@ -38,7 +38,7 @@ const keyMaterial = definePolicy({
 }, {
   description: 'A private key, seed phrase or mnemonic passes through a module.',
   rationale: 'A key that a scenario handles is a key that its history, its editors and its platform have seen.',
-  detection: 'A field named private key, mnemonic or seed phrase is filled, with a fixed text or from data: handling it is the finding.',
+  detection: 'A field named private key, mnemonic or seed phrase is filled, with a fixed text or from data, or a text holds a PEM block: handling it is the finding.',
   fix: ['Sign in a dedicated signer or vault.', 'Pass a reference to the key instead of the key.', 'Replace the key.']
 })
 
@@ -56,8 +56,13 @@ export const SECRET_PLACE_RULES: readonly Rule[] = [
   factRule(secretInUrl, anyModule, { when: ({ classes }) => classes.includes('secret-in-url'), evidence: 'secret-in-url', says: 'has a secret in an address.', isLowerWhenIdle: false }),
   factRule(capabilityUrl, anyModule, { when: ({ classes }, node) => node.kind !== 'trigger' && classes.includes('capability-url'), evidence: 'capability-url', says: 'holds an address that is its own key.', isLowerWhenIdle: false }),
   factRule(keyMaterial, anyModule, { when: ({ classes }) => classes.includes('key-material'), evidence: 'key-material', says: 'handles a private key or recovery phrase.', isLowerWhenIdle: false }),
-  { policy: secretInNote, minFacts: 2, applies: ({ graph }) => graph.notes > 0 || graph.pinned !== undefined || graph.noteFacts !== undefined || graph.nodes.some(({ noted }) => noted), run: notesWithSecrets }
+  { policy: secretInNote, minFacts: FACTS, applies: hasTextsBeside, run: notesWithSecrets }
 ]
+
+function hasTextsBeside ({ graph }: RuleContext): boolean {
+  if (graph.notes > 0 || graph.pinned !== undefined || graph.noteFacts !== undefined) return true
+  return graph.nodes.some(({ noted }) => noted) || graph.dropped.some((pointer) => pointer.endsWith('/metadata/restore'))
+}
 
 function notesWithSecrets ({ graph }: RuleContext): ReturnType<Rule['run']> {
   return (graph.noteFacts ?? []).map(({ pointer }) => ({

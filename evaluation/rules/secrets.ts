@@ -71,9 +71,9 @@ function isProviderToken (fact: Fact): boolean {
   return fact.classes.includes('provider-token')
 }
 
-/** One leaf, one secret: what SEC-001 names is not named again. */
+/** One leaf, one secret: what SEC-001 or SEC-004 names is not named again. */
 function isOtherSecret (fact: Fact): boolean {
-  return fact.classes.includes('secret-literal') && !isProviderToken(fact)
+  return fact.classes.includes('secret-literal') && !isProviderToken(fact) && !fact.classes.includes('secret-in-url')
 }
 
 function hits (

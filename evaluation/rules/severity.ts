@@ -7,14 +7,23 @@ export const SEVERITIES: readonly Severity[] = ['critical', 'high', 'medium', 'l
 export const REASONS = {
   'dangerous-path': 'Raised: it leads unguarded to a step that moves money, deletes, changes identities, or runs SQL or shell commands.',
   'open-entry': 'Raised: anyone who knows the address of an entry can reach it.',
+  'outside-event': 'Raised: an event from outside reaches it, and nothing on the way can refuse it.',
   'consequential-effect': 'Raised: a failure here concerns money, deletion or identities.',
   'retries-hidden': 'Raised: every retry can fail and the run still reports success.',
   'order-uncertain': 'Lowered: the shape shows where the module stands, not whether it ran.',
-  'personal-data': 'Raised: personal data lies on the same path.',
+  'personal-data': 'Raised: personal or card data lies on the same path.',
+  'personal-samples': 'Raised: the samples look like data of persons.',
+  'wide-scopes': 'Raised: the scopes of its connection are unlimited or unknown.',
   'cannot-run': 'Lowered: this part of the scenario cannot run.',
   inactive: 'Lowered: the scenario is not active.',
   template: 'Lowered: the scenario is a template without any bound connection.',
   'caller-checked': 'Lowered: a condition compares a header, token or signature before anything happens.',
+  'address-list': 'Lowered: only listed addresses can call the entry.',
+  'allow-listed': 'Lowered: the organization allows this app or component.',
+  'small-sample': 'Lowered: the workflow is not active, and the samples are few and impersonal.',
+  'designer-warning': 'Lowered: the designer warns and does not refuse.',
+  'read-only-code': 'Lowered: the code reads the answer and evaluates no text.',
+  'old-version': 'Lowered: the type is current, only its version is old.',
   'values-parameterised': 'Lowered: values are passed through the parameter list of the module.'
 } as const
 

@@ -1,5 +1,6 @@
 import type { Fact, Policy } from '../graph/types.ts'
 import { naming, type Hit, type Rule, type RuleContext } from './definition.ts'
+import { carriesPersons } from './hits.ts'
 import { controls } from './profiles.ts'
 import { idleReasons, settle } from './severity.ts'
 
@@ -36,7 +37,7 @@ function plainCalls (context: RuleContext): Hit[] {
     pointer: fact.pointer,
     evidence: 'plain-http',
     message: `${naming(node)} calls a public host over unencrypted HTTP.`,
-    ...settle(plainHttp.severity, [], idleReasons(context, index))
+    ...settle(plainHttp.severity, carriesPersons(node), idleReasons(context, index))
   })))
 }
 

@@ -37,6 +37,7 @@ const COVERED_ELSEWHERE: Record<string, string> = {
   'evaluation/evaluate-thread.ts': 'test/evaluation/worker.test.ts',
   'evaluation/graph/addresses.ts': 'test/evaluation/graph/import.test.ts',
   'evaluation/graph/lexicon.ts': 'test/evaluation/graph/import.test.ts',
+  'evaluation/graph/n8n-types.ts': 'test/evaluation/rules/detection.test.ts',
   'evaluation/graph/notes.ts': 'test/evaluation/graph/import.test.ts',
   'evaluation/graph/traits.ts': 'test/evaluation/graph/import.test.ts',
   'evaluation/graph/types.ts': 'test/evaluation/graph/import.test.ts',
@@ -47,6 +48,7 @@ const COVERED_ELSEWHERE: Record<string, string> = {
   'evaluation/operator-suppressions.ts': 'test/contract/suppressions.test.ts',
   'evaluation/operator-trace.ts': 'test/threats/leaked-marks.test.ts',
   'evaluation/results.ts': 'test/threats/leaked-marks.test.ts',
+  'evaluation/rules/answers.ts': 'test/evaluation/rules/detection.test.ts',
   'evaluation/rules/components.ts': 'test/evaluation/rules/cases.test.ts',
   'evaluation/rules/consequences.ts': 'test/evaluation/rules/cases.test.ts',
   'evaluation/rules/cycles.ts': 'test/evaluation/rules/cases.test.ts',
@@ -60,6 +62,7 @@ const COVERED_ELSEWHERE: Record<string, string> = {
   'evaluation/rules/privacy.ts': 'test/evaluation/rules/cases.test.ts',
   'evaluation/rules/profiles.ts': 'test/evaluation/rules/cases.test.ts',
   'evaluation/rules/recovery.ts': 'test/evaluation/rules/cases.test.ts',
+  'evaluation/rules/references.ts': 'test/evaluation/rules/detection.test.ts',
   'evaluation/rules/secret-places.ts': 'test/evaluation/rules/cases.test.ts',
   'evaluation/rules/wiring.ts': 'test/evaluation/rules/cases.test.ts',
   'evaluation/thread-pool.ts': 'test/evaluation/worker.test.ts',
@@ -145,5 +148,5 @@ t.test('no test mirrors a source that is gone', async (t) => {
   const own = ['contract', 'threats', 'vectors', 'helper', 'bin', 'db']
   const orphans = sourcesIn('test').filter((file) => file.endsWith('.test.ts') && !own.includes(file.split('/')[1] ?? ''))
     .filter((file) => !existsSync(file.slice('test/'.length).replace(/\.test\.ts$/, '.ts')))
-  t.same(orphans, ['test/evaluation/corpus.test.ts', 'test/evaluation/metamorphic.test.ts', 'test/evaluation/rules/cases.test.ts', 'test/evaluation/secrets-recall.test.ts', 'test/plugins/support/stores.test.ts', 'test/schemas/wire.test.ts'].sort(), 'these test several sources at once')
+  t.same(orphans, ['test/evaluation/corpus.test.ts', 'test/evaluation/metamorphic.test.ts', 'test/evaluation/rules/cases.test.ts', 'test/evaluation/rules/detection.test.ts', 'test/evaluation/rules/twins.test.ts', 'test/evaluation/secrets-recall.test.ts', 'test/plugins/support/stores.test.ts', 'test/schemas/wire.test.ts'].sort(), 'these test several sources at once')
 })

@@ -56,6 +56,7 @@ export interface Shape { edges?: FlowEdge[], entries?: number[], settings?: Part
 export function graph (platform: Platform, nodes: FlowNode[], shape: Shape = {}): FactGraph {
   return {
     factsVersion: shape.factsVersion ?? FACTS_VERSION,
+    tablesVersion: 'test',
     platform,
     name: 'A scenario',
     nodes,

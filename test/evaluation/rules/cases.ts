@@ -1,23 +1,23 @@
 // Minimal flows for every rule and platform, written by hand: the first has the fault, the second is the same flow mended.
 export interface Case { code: string, platform: 'make' | 'n8n', fail: object, pass: object, also?: string[] }
 
-type Fields = Record<string, unknown>
+export type Fields = Record<string, unknown>
 
-const m = (id: number, module: string, mapper: Fields = {}, rest: Fields = {}): Fields => ({ id, module, version: 1, parameters: {}, mapper, metadata: { designer: { x: 0, y: 0 } }, ...rest })
-const make = (flow: Fields[], rest: Fields = {}): Fields => ({ name: 'Case', flow, metadata: { version: 1 }, ...rest })
-const http = (id: number, mapper: Fields = {}, rest: Fields = {}): Fields => m(id, 'http:ActionSendData', { url: 'https://api.example.com/x', method: 'get', ...mapper }, rest)
-const gate = (a: string): Fields => ({ filter: { name: 'g', conditions: [[{ a, o: 'text:equal', b: 'x' }]] } })
+export const m = (id: number, module: string, mapper: Fields = {}, rest: Fields = {}): Fields => ({ id, module, version: 1, parameters: {}, mapper, metadata: { designer: { x: 0, y: 0 } }, ...rest })
+export const make = (flow: Fields[], rest: Fields = {}): Fields => ({ name: 'Case', flow, metadata: { version: 1 }, ...rest })
+export const http = (id: number, mapper: Fields = {}, rest: Fields = {}): Fields => m(id, 'http:ActionSendData', { url: 'https://api.example.com/x', method: 'get', ...mapper }, rest)
+export const gate = (a: string): Fields => ({ filter: { name: 'g', conditions: [[{ a, o: 'text:equal', b: 'x' }]] } })
 
-const node = (name: string, type: string, parameters: Fields = {}, rest: Fields = {}): Fields => ({ id: name, name, type: type.includes('.') ? type : `n8n-nodes-base.${type}`, typeVersion: 1, position: [0, 0], parameters, ...rest })
-const ai = (name: string, type: string, parameters: Fields = {}, rest: Fields = {}): Fields => node(name, `@n8n/n8n-nodes-langchain.${type}`, parameters, rest)
-const start = node('Start', 'manualTrigger')
-const hook = (parameters: Fields = {}): Fields => node('Hook', 'webhook', { path: 'p', ...parameters }, { typeVersion: 2 })
-const closed = { authentication: 'headerAuth' }
+export const node = (name: string, type: string, parameters: Fields = {}, rest: Fields = {}): Fields => ({ id: name, name, type: type.includes('.') ? type : `n8n-nodes-base.${type}`, typeVersion: 1, position: [0, 0], parameters, ...rest })
+export const ai = (name: string, type: string, parameters: Fields = {}, rest: Fields = {}): Fields => node(name, `@n8n/n8n-nodes-langchain.${type}`, parameters, rest)
+export const start = node('Start', 'manualTrigger')
+export const hook = (parameters: Fields = {}): Fields => node('Hook', 'webhook', { path: 'p', ...parameters }, { typeVersion: 2 })
+export const closed = { authentication: 'headerAuth' }
 
 interface Wire { from: string, to: string, slot?: number, kind?: string }
 
 // The nodes one after the other, and whatever else is wired.
-function n8n (nodes: Fields[], rest: Fields = {}, wires: Wire[] = [], chain: Fields[] = nodes): Fields {
+export function n8n (nodes: Fields[], rest: Fields = {}, wires: Wire[] = [], chain: Fields[] = nodes): Fields {
   const all = [...chain.slice(1).map((to, at) => ({ from: String(chain[at]?.['name']), to: String(to['name']) })), ...wires]
   const connections: Record<string, Record<string, unknown[][]>> = {}
   for (const { from, to, slot = 0, kind = 'main' } of all as Wire[]) {
@@ -28,10 +28,12 @@ function n8n (nodes: Fields[], rest: Fields = {}, wires: Wire[] = [], chain: Fie
   return { name: 'Case', nodes, connections, settings: { errorWorkflow: 'w' }, ...rest }
 }
 
-const request = (parameters: Fields = {}, rest: Fields = {}): Fields => node('Call', 'httpRequest', { url: 'https://api.example.com/x', ...parameters }, { typeVersion: 4, ...rest })
+export const request = (parameters: Fields = {}, rest: Fields = {}): Fields => node('Call', 'httpRequest', { url: 'https://api.example.com/x', ...parameters }, { typeVersion: 4, ...rest })
 const TOKEN = `ghp_${'a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8'}`
 const SECRET = 'q8Zr5Tn2Vb7Xk4Lw9'
 const SLACK = `https://hooks.slack.com/services/T0A1B2C3D/B4E5F6G7H/${'q8Zr5Tn2Vb7Xk4Lw9Mc3Pd6s'}`
+
+const HOOK_ADDRESS = `hook.eu2.make.com/${'q8zr5tn2vb7xk4lw9mc3pd6s'}`
 
 export const CASES: Case[] = [
   { code: 'SEC-001', platform: 'make', fail: make([http(1, { qs: [{ name: 'q', value: TOKEN }] })]), pass: make([http(1, { qs: [{ name: 'q', value: '' }] })]) },
@@ -66,23 +68,23 @@ export const CASES: Case[] = [
   { code: 'NET-004', platform: 'n8n', fail: n8n([start, request({ url: 'http://169.254.169.254/latest' })]), pass: n8n([start, request()]) },
   { code: 'NET-005', platform: 'make', fail: make([http(1, { url: 'https://abc.ngrok.io/x' })]), pass: make([http(1)]) },
   { code: 'NET-005', platform: 'n8n', fail: n8n([start, request({ url: 'https://webhook.site/x' })]), pass: n8n([start, request()]) },
-  { code: 'INJ-001', platform: 'make', fail: make([m(1, 'util:FunctionSetVariable'), m(2, 'postgres:executeQuery', { query: "select * from t where a = '{{1.a}}'" })]), pass: make([m(1, 'util:FunctionSetVariable'), m(2, 'postgres:executeQuery', { query: 'select * from t where a = $1' })]) },
+  { code: 'INJ-001', platform: 'make', fail: make([m(1, 'crm:getRecord'), m(2, 'postgres:executeQuery', { query: "select * from t where a = '{{1.a}}'" })]), pass: make([m(1, 'crm:getRecord'), m(2, 'postgres:executeQuery', { query: 'select * from t where a = $1' })]) },
   { code: 'INJ-001', platform: 'n8n', fail: n8n([start, node('Q', 'postgres', { operation: 'executeQuery', query: "=select * from t where a = '{{ $json.a }}'" })]), pass: n8n([start, node('Q', 'postgres', { operation: 'executeQuery', query: 'select * from t where a = $1' })]) },
-  { code: 'INJ-002', platform: 'make', fail: make([m(1, 'util:FunctionSetVariable'), m(2, 'util:ExecuteCommand', { command: 'ls {{1.dir}}' })]), pass: make([m(1, 'util:FunctionSetVariable'), m(2, 'util:ExecuteCommand', { command: 'ls' })]) },
+  { code: 'INJ-002', platform: 'make', fail: make([m(1, 'crm:getRecord'), m(2, 'util:ExecuteCommand', { command: 'ls {{1.dir}}' })]), pass: make([m(1, 'crm:getRecord'), m(2, 'util:ExecuteCommand', { command: 'ls' })]) },
   { code: 'INJ-002', platform: 'n8n', fail: n8n([start, node('Run', 'executeCommand', { command: '=ls {{ $json.dir }}' })]), pass: n8n([start, node('Run', 'executeCommand', { command: 'ls' })]) },
-  { code: 'INJ-003', platform: 'make', fail: make([m(1, 'util:FunctionSetVariable'), http(2, { url: '{{1.url}}' })]), pass: make([m(1, 'util:FunctionSetVariable'), http(2, { url: 'https://api.example.com/{{1.url}}' })]) },
+  { code: 'INJ-003', platform: 'make', fail: make([m(1, 'crm:getRecord'), http(2, { url: '{{1.url}}' })]), pass: make([m(1, 'crm:getRecord'), http(2, { url: 'https://api.example.com/{{1.url}}' })]) },
   { code: 'INJ-003', platform: 'n8n', fail: n8n([start, request({ url: '={{ $json.url }}' })]), pass: n8n([start, request({ url: '=https://api.example.com/{{ $json.id }}' })]) },
   { code: 'INJ-004', platform: 'make', fail: make([m(1, 'code:ExecuteCode', { code: 'return eval(input.x)' })]), pass: make([m(1, 'code:ExecuteCode', { code: 'return input.x' })]) },
   { code: 'INJ-004', platform: 'n8n', fail: n8n([start, node('Code', 'code', { jsCode: "const fs = require('fs')" })]), pass: n8n([start, node('Code', 'code', { jsCode: 'return items' })]) },
   { code: 'INJ-005', platform: 'make', fail: make([m(1, 'gateway:CustomWebHook'), m(2, 'notion:createItem')]), pass: make([m(1, 'gateway:CustomWebHook'), m(2, 'notion:createItem', {}, gate('{{1.kind}}'))]) },
   { code: 'INJ-005', platform: 'n8n', fail: n8n([hook(), node('Save', 'notion', { operation: 'create' })]), pass: n8n([hook(closed), node('Save', 'notion', { operation: 'create' })]), also: ['ACC-001'] },
-  { code: 'DAT-001', platform: 'make', fail: make([m(1, 'util:FunctionSetVariable'), m(2, 'crm:getRecord', { note: '{{1.cardNumber}}' })]), pass: make([m(1, 'util:FunctionSetVariable'), m(2, 'crm:getRecord', { note: '{{1.paymentToken}}' })]) },
+  { code: 'DAT-001', platform: 'make', fail: make([m(1, 'crm:getRecord'), m(2, 'crm:getRecord', { note: '{{1.cardNumber}}' })]), pass: make([m(1, 'crm:getRecord'), m(2, 'crm:getRecord', { note: '{{1.paymentToken}}' })]) },
   { code: 'DAT-001', platform: 'n8n', fail: n8n([start, node('Set', 'set', { value: '={{ $json.cvv }}' })]), pass: n8n([start, node('Set', 'set', { value: '={{ $json.payment_token }}' })]) },
-  { code: 'DAT-002', platform: 'make', fail: make([m(1, 'util:FunctionSetVariable'), m(2, 'openai-gpt-3:CreateCompletion', { prompt: 'Write to {{1.email}}' })], confidential()), pass: make([m(1, 'util:FunctionSetVariable'), m(2, 'openai-gpt-3:CreateCompletion', { prompt: 'Write to {{1.pseudonym}}' })], confidential()) },
+  { code: 'DAT-002', platform: 'make', fail: make([m(1, 'crm:getRecord'), m(2, 'openai-gpt-3:CreateCompletion', { prompt: 'Write to {{1.email}}' })], confidential()), pass: make([m(1, 'crm:getRecord'), m(2, 'openai-gpt-3:CreateCompletion', { prompt: 'Write to {{1.pseudonym}}' })], confidential()) },
   { code: 'DAT-002', platform: 'n8n', fail: n8n([start, ai('Model', 'chainLlm', { text: '={{ $json.phone }}' })], { settings: { errorWorkflow: 'w', redactionPolicy: 'all' } }), pass: n8n([start, ai('Model', 'chainLlm', { text: '={{ $json.ticket }}' })], { settings: { errorWorkflow: 'w', redactionPolicy: 'all' } }) },
-  { code: 'DAT-003', platform: 'make', fail: make([m(1, 'util:FunctionSetVariable'), m(2, 'slack:getMessage', {}, {}), m(3, 'google-sheets:getRows', { cell: '{{1.iban}}' })]), pass: make([m(1, 'util:FunctionSetVariable'), m(2, 'slack:getMessage'), m(3, 'google-sheets:getRows', { cell: '{{1.link}}' })]) },
+  { code: 'DAT-003', platform: 'make', fail: make([m(1, 'crm:getRecord'), m(2, 'slack:getMessage', {}, {}), m(3, 'google-sheets:getRows', { cell: '{{1.iban}}' })]), pass: make([m(1, 'crm:getRecord'), m(2, 'slack:getMessage'), m(3, 'google-sheets:getRows', { cell: '{{1.link}}' })]) },
   { code: 'DAT-003', platform: 'n8n', fail: n8n([start, node('Say', 'slack', { text: '={{ $json.diagnosis }}' })]), pass: n8n([start, node('Say', 'slack', { text: '={{ $json.link }}' })]) },
-  { code: 'DAT-004', platform: 'make', fail: make([m(1, 'util:FunctionSetVariable'), m(2, 'crm:getRecord', { q: '{{1.lastName}}' })]), pass: make([m(1, 'util:FunctionSetVariable'), m(2, 'crm:getRecord', { q: '{{1.lastName}}' })], confidential()) },
+  { code: 'DAT-004', platform: 'make', fail: make([m(1, 'crm:getRecord'), m(2, 'crm:getRecord', { q: '{{1.lastName}}' })]), pass: make([m(1, 'crm:getRecord'), m(2, 'crm:getRecord', { q: '{{1.lastName}}' })], confidential()) },
   { code: 'DAT-004', platform: 'n8n', fail: n8n([start, node('Set', 'set', { value: '={{ $json.lastName }}' })]), pass: n8n([start, node('Set', 'set', { value: '={{ $json.lastName }}' })], { settings: { errorWorkflow: 'w', saveDataSuccessExecution: 'none' } }) },
   { code: 'DAT-005', platform: 'n8n', fail: n8n([start], { pinData: { Start: [{ json: { a: 1 } }] } }), pass: n8n([start], { pinData: {} }) },
   { code: 'DAT-006', platform: 'make', fail: make([m(1, 'google-drive:getShare', { type: 'anyone' })]), pass: make([m(1, 'google-drive:getShare', { type: 'domain' })]) },
@@ -114,7 +116,8 @@ export const CASES: Case[] = [
   { code: 'FLW-004', platform: 'n8n', fail: n8n([start, request()], {}, [{ from: 'Call', to: 'Gone' }]), pass: n8n([start, request()]) },
   { code: 'FLW-004', platform: 'make', fail: make([http(1), http(1)]), pass: make([http(1), http(2)]) },
   { code: 'FLW-005', platform: 'n8n', fail: n8n([start, request(), node('Set', 'set')], {}, [{ from: 'Set', to: 'Call' }]), pass: n8n([start, request(), node('Set', 'set')]) },
-  { code: 'FLW-006', platform: 'make', fail: make([m(1, 'util:FunctionSetVariable'), m(2, 'builtin:BasicRouter', {}, { routes: [{ flow: [http(3, {}, gate('{{1.a}}'))] }, { flow: [http(4, {}, gate('{{1.a}}'))] }] })]), pass: make([m(1, 'util:FunctionSetVariable'), m(2, 'builtin:BasicRouter', {}, { routes: [{ flow: [http(3, {}, gate('{{1.a}}'))] }, { flow: [http(4)] }] })]) },
+  { code: 'FLW-005', platform: 'make', fail: make([ownHook(), callOwnHook()]), pass: make([ownHook(), callOwnHook(gate('{{1.rounds}}'))]) },
+  { code: 'FLW-006', platform: 'make', fail: make([m(1, 'crm:getRecord'), m(2, 'builtin:BasicRouter', {}, { routes: [{ flow: [http(3, {}, gate('{{1.a}}'))] }, { flow: [http(4, {}, gate('{{1.a}}'))] }] })]), pass: make([m(1, 'crm:getRecord'), m(2, 'builtin:BasicRouter', {}, { routes: [{ flow: [http(3, {}, gate('{{1.a}}'))] }, { flow: [http(4)] }] })]) },
   { code: 'FLW-006', platform: 'n8n', fail: n8n([start, node('Way', 'switch', { rules: { values: [{}] } }, { typeVersion: 3 })]), pass: n8n([start, node('Way', 'switch', { rules: { values: [{}] }, options: { fallbackOutput: 'extra' } }, { typeVersion: 3 })]) },
   { code: 'FLW-007', platform: 'make', fail: make([http(1), m(2, 'gateway:WebhookRespond')]), pass: make([http(1)]) },
   { code: 'FLW-007', platform: 'n8n', fail: n8n([hook({ ...closed, responseMode: 'responseNode' })]), pass: n8n([hook({ ...closed, responseMode: 'responseNode' }), node('Answer', 'respondToWebhook')]) },
@@ -122,11 +125,12 @@ export const CASES: Case[] = [
   { code: 'CMP-001', platform: 'make', fail: make([m(1, 'app#acme-1x2:getThing')]), pass: make([m(1, 'notion:getThing')]) },
   { code: 'CMP-001', platform: 'n8n', fail: n8n([start, node('Do', 'n8n-nodes-acme.acme')]), pass: n8n([start, node('Do', 'noOp')]) },
   { code: 'CMP-002', platform: 'n8n', fail: n8n([start, node('Do', 'itemLists')]), pass: n8n([start, node('Do', 'splitOut')]) },
-  { code: 'CMP-003', platform: 'make', fail: make([m(1, 'util:ExecuteCommand', { command: 'ls' })]), pass: make([m(1, 'util:FunctionSetVariable')]) },
+  { code: 'CMP-002', platform: 'make', fail: make([http(1), m(2, 'builtin:BasicIterator', { array: '{{1.data}}' })]), pass: make([http(1), m(2, 'builtin:BasicFeeder', { array: '{{1.data}}' })]) },
+  { code: 'CMP-003', platform: 'make', fail: make([m(1, 'util:ExecuteCommand', { command: 'ls' })]), pass: make([m(1, 'crm:getRecord')]) },
   { code: 'CMP-003', platform: 'n8n', fail: n8n([start, node('Do', 'readWriteFile')]), pass: n8n([start, node('Do', 'noOp')]) },
   { code: 'CMP-004', platform: 'n8n', fail: n8n([start, node('Sub', 'executeWorkflow', { workflowId: '={{ $json.id }}' })]), pass: n8n([start, node('Sub', 'executeWorkflow', { workflowId: 'abc' })]) },
   { code: 'LOG-001', platform: 'n8n', fail: n8n([start], { settings: { errorWorkflow: 'w', saveDataErrorExecution: 'none' } }), pass: n8n([start], { settings: { errorWorkflow: 'w', saveDataErrorExecution: 'all' } }) },
-  { code: 'GOV-001', platform: 'make', fail: make([m(1, 'util:FunctionSetVariable'), m(2, 'notion:deleteItem')]), pass: make([m(1, 'util:FunctionSetVariable'), m(2, 'notion:deleteItem', {}, gate('{{1.sure}}'))]) },
+  { code: 'GOV-001', platform: 'make', fail: make([m(1, 'crm:getRecord'), m(2, 'notion:deleteItem')]), pass: make([m(1, 'crm:getRecord'), m(2, 'notion:deleteItem', {}, gate('{{1.sure}}'))]) },
   { code: 'GOV-001', platform: 'n8n', fail: n8n([start, node('Del', 'notion', { operation: 'delete' })]), pass: n8n([start, node('Sure', 'if', { conditions: { a: 1 } }), node('Del', 'notion', { operation: 'delete' })]) },
   { code: 'GOV-002', platform: 'make', fail: make([m(1, 'stripe:createCharge')]), pass: make([m(1, 'stripe:getCharge')]), also: ['ERR-001'] },
   { code: 'GOV-002', platform: 'n8n', fail: n8n([start, node('Pay', 'stripe', { operation: 'create' })]), pass: n8n([start, node('Ask', 'slack', { operation: 'sendAndWait' }), node('Pay', 'stripe', { operation: 'create' })]) },
@@ -139,6 +143,14 @@ export const CASES: Case[] = [
   { code: 'GOV-006', platform: 'make', fail: make(Array.from({ length: 51 }, (_, n) => m(n + 1, 'crm:getRecord')), { description: 'd' }), pass: make(Array.from({ length: 50 }, (_, n) => m(n + 1, 'crm:getRecord')), { description: 'd' }) },
   { code: 'GOV-006', platform: 'n8n', fail: n8n([start, ...steps(50)], { description: 'd' }), pass: n8n([start, ...steps(49)], { description: 'd' }) }
 ]
+
+function ownHook (): Fields {
+  return m(1, 'gateway:CustomWebHook', {}, { parameters: { hook: 77 }, metadata: { restore: { parameters: { hook: { label: 'Mine', data: { url: `https://${HOOK_ADDRESS}`, apiKeys: ['k'] } } } } } })
+}
+
+function callOwnHook (rest: Fields = {}): Fields {
+  return http(2, { url: `https://${HOOK_ADDRESS}?again=1` }, rest)
+}
 
 function steps (count: number): Fields[] {
   return Array.from({ length: count }, (_, n) => node(`Step ${n}`, 'noOp'))

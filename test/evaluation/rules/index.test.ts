@@ -2,12 +2,14 @@ import t from 'tap'
 import { FACTS_VERSION } from '../../../evaluation/graph/types.ts'
 import { CATALOGUE_VERSION, POLICIES, RULES } from '../../../evaluation/rules/index.ts'
 
-t.test('lists the sixty codes of this catalogue, each once', async (t) => {
-  t.equal(CATALOGUE_VERSION, '2026.12.0')
+t.test('holds the sixty core codes, and no code twice', async (t) => {
+  t.match(CATALOGUE_VERSION, /^\d{4}\.\d{1,2}\.\d+$/)
   const ranges = { SEC: 7, ACC: 6, NET: 5, INJ: 5, DAT: 6, AIX: 4, ERR: 8, FLW: 8, CMP: 4, LOG: 1, GOV: 6 }
   const codes = Object.entries(ranges).flatMap(([category, count]) => Array.from({ length: count }, (_, n) => `${category}-00${n + 1}`))
   t.equal(codes.length, 60)
-  t.same(POLICIES.map(({ code }) => code).sort(), codes.sort())
+  const held = POLICIES.map(({ code }) => code)
+  t.same(codes.filter((code) => !held.includes(code)), [])
+  t.equal(new Set(held).size, held.length)
 })
 
 t.test('gives every policy a remediation for exactly the platforms it covers', async (t) => {
