@@ -44,7 +44,8 @@ const LAYER_OF_REASON: ReadonlyMap<string, LayerName> = new Map<string, LayerNam
   ['malformed_request record_id', 'org-scope'],
   ['unavailable key_store', 'authentication'],
   ['unavailable epoch', 'rate-limits'],
-  ['unavailable audit', 'watermark']
+  ['unavailable audit', 'watermark'],
+  ['unavailable kill_switch_unknown', 'kill-switch']
 ])
 
 const SECONDS_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
