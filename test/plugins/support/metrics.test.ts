@@ -92,6 +92,6 @@ t.test('liveness and readiness are for the operator: never on the public port', 
   t.teardown(() => runtime.close())
   t.same((await runtime.ops.inject('/livez')).json(), { ok: true })
   const ready = (await runtime.ops.inject('/readyz')).json()
-  t.same(ready.checks.map(({ name, ok }: { name: string, ok: boolean }) => [name, ok]), [['database', true], ['windows', true], ['draining', true]])
+  t.same(ready.checks.map(({ name, ok }: { name: string, ok: boolean }) => [name, ok]), [['database', true], ['windows', true], ['kill-switch', true], ['draining', true]])
   for (const path of ['/metrics', '/livez', '/readyz', `${P}/metrics`]) t.not((await send(url, 'GET', path)).status, 200, path)
 })
