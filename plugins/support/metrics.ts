@@ -27,10 +27,10 @@ const JUDGES: Readonly<Record<LayerName, readonly Access[]>> = {
 
 /** The layer that refuses with this code. */
 const LAYER_OF_CODE: ReadonlyMap<ErrorCode, LayerName> = new Map<ErrorCode, LayerName>([
-  ['https_required', 'transport'], ['browser_refused', 'transport'],
+  ['https_required', 'transport'], ['browser_refused', 'transport'], ['uri_too_long', 'transport'], ['headers_too_large', 'transport'],
   ['api_disabled', 'kill-switch'],
   ['invalid_api_key', 'authentication'],
-  ['signature_missing', 'signature'], ['signature_invalid', 'signature'], ['payload_too_large', 'signature'],
+  ['signature_missing', 'signature'], ['signature_invalid', 'signature'], ['payload_too_large', 'signature'], ['request_timeout', 'signature'],
   ['ip_not_allowed', 'ip-allowlist'],
   ['organization_mismatch', 'org-scope'],
   ['insufficient_permission', 'permission-scopes'],
@@ -39,8 +39,8 @@ const LAYER_OF_CODE: ReadonlyMap<ErrorCode, LayerName> = new Map<ErrorCode, Laye
 
 /** Codes that several parts of the service refuse with: the private reason tells which layer it was. */
 const LAYER_OF_REASON: ReadonlyMap<string, LayerName> = new Map<string, LayerName>([
-  ['malformed_request framing', 'transport'],
-  ['malformed_request body_length', 'signature'],
+  ['malformed_request framing', 'transport'], ['malformed_request target', 'transport'],
+  ['malformed_request body', 'signature'], ['malformed_request body_length', 'signature'],
   ['malformed_request record_id', 'org-scope'],
   ['unavailable key_store', 'authentication'],
   ['unavailable epoch', 'rate-limits'],
