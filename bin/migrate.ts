@@ -1,11 +1,14 @@
 /** Applies the migrations and ends: 0 when the database is current, 1 with the reason when it is not. */
-import { openDatabase } from '../db/client.ts'
-import { orEnd, readConfig } from './boot.ts'
+import { loadConfig } from '../config.ts'
+import { openDatabase, safeDatabaseError } from '../db/client.ts'
 
-const { databaseUrl: url } = readConfig()
-await orEnd('the migrations cannot be applied', async () => {
-  const database = await openDatabase({ url })
+try {
+  const database = await openDatabase({ url: loadConfig(process.env).databaseUrl })
   await database.migrate()
   await database.close()
-})
-process.stdout.write('the database is current\n')
+  process.stdout.write('the database is current\n')
+} catch (err) {
+  const { code, message } = safeDatabaseError(err)
+  process.stderr.write(`migration failed: ${message}${code === undefined ? '' : ` (${code})`}\n`)
+  process.exitCode = 1
+}

@@ -16,13 +16,10 @@ import type { KillState } from '../plugins/lib/kill-state.ts'
 import { groupCommitSink, refusalCounter } from '../plugins/support/audit-log.ts'
 import { memoryAdmissionStore, memorySingleUseStore } from '../plugins/support/memory.ts'
 import { createMetrics } from '../plugins/support/metrics.ts'
-import { connectRedis, redisAdmissionStore, redisHealth, redisSingleUseStore, whenReady, type RedisLogger } from '../plugins/support/redis.ts'
+import { connectRedis, redisAdmissionStore, redisHealth, redisSingleUseStore, whenReady } from '../plugins/support/redis.ts'
 import { anomalyDetectorOf, anomalyResponder } from './anomalies.ts'
 import { openKillSwitch, type PausedWork } from './kill.ts'
 import { buildOps } from './ops.ts'
-
-/** Levels of the log's lines; `silent` is none of them. */
-const LEVELS: Readonly<Record<string, number>> = { trace: 10, debug: 20, info: 30, warn: 40, error: 50, fatal: 60 }
 
 export interface RuntimeOptions {
   /** Apply migrations first. Default true. */
@@ -131,7 +128,7 @@ async function openWindows (config: Config): Promise<Windows> {
   if (config.redisUrl === null) {
     return { admission: memoryAdmissionStore(), singleUse: memorySingleUseStore(), redis: null, name: 'in-memory windows', health: async () => 'in memory', close: async () => {} }
   }
-  const redis = connectRedis(config.redisUrl, { logger: lineLogger(config) })
+  const redis = connectRedis(config.redisUrl, { logger: console })
   // A store that is away at the start is no reason not to start: readiness says so, and windows are judged in process.
   await whenReady(redis)
   const { redisPrefix: prefix } = config
@@ -143,15 +140,6 @@ async function openWindows (config: Config): Promise<Windows> {
     health: async () => JSON.stringify(await redisHealth(redis)),
     close: async () => { redis.disconnect() }
   }
-}
-
-/** For what happens before the application and its logger exist: the same lines of JSON. */
-function lineLogger ({ logLevel, instanceId: instance }: Config): RedisLogger {
-  const isAudible = (level: number): boolean => level >= (LEVELS[logLevel] ?? Number.POSITIVE_INFINITY)
-  const write = (level: number, fields: object, msg: string): void => {
-    if (isAudible(level)) process.stdout.write(`${JSON.stringify({ level, time: Date.now(), instance, ...fields, msg })}\n`)
-  }
-  return { warn: (fields, message) => write(40, fields, message), info: (fields, message) => write(30, fields, message) }
 }
 
 // Allow-list: what is not named here is not logged. The raw URL can hold a result token and never is.

@@ -1,24 +1,32 @@
 /** The service: HTTP, operations listener and, unless told otherwise, the evaluation worker. */
-import { describeConfig } from '../config.ts'
-import { adminSocketPath, offerAdminSocket } from './admin-socket.ts'
-import { orEnd, readConfig } from './boot.ts'
+import { join } from 'node:path'
+import { ConfigError, describeConfig, loadConfig, type Config } from '../config.ts'
+import { offerAdminSocket } from './admin-socket.ts'
 import { closeGracefully } from './grace.ts'
 import { openRuntime } from './runtime.ts'
 
-const config = readConfig()
-const runtime = await orEnd('the stores cannot be used', () => openRuntime(config))
-const { app } = runtime
-const adminSocket = runtime.database.kind === 'pglite'
-  ? await orEnd('the socket of the command line cannot be offered', () => offerAdminSocket(runtime, adminSocketPath(config.dataFolder)), () => runtime.close())
-  : null
+const EXIT_REFUSED = 78 // EX_CONFIG of sysexits(3)
 
-async function close (): Promise<void> {
-  await adminSocket?.close()
-  await runtime.close()
+function readConfig (): Config {
+  try {
+    return loadConfig(process.env)
+  } catch (err) {
+    if (!(err instanceof ConfigError)) throw err
+    process.stderr.write(`${err.message}\n`)
+    process.exit(EXIT_REFUSED)
+  }
 }
 
-closeGracefully(app.log, close)
+const config = readConfig()
+const runtime = await openRuntime(config)
+const { app } = runtime
+const adminSocket = runtime.database.kind === 'pglite' ? await offerAdminSocket(runtime, join(config.dataFolder, 'admin.sock')) : null
 
-const { url, opsUrl } = await orEnd('the service cannot listen', () => runtime.listen(), close)
+closeGracefully(app.log, async () => {
+  await adminSocket?.close()
+  await runtime.close()
+})
+
+const { url, opsUrl } = await runtime.listen()
 app.log.info({ config: describeConfig(config) }, 'configuration')
 process.stdout.write(`FlowBeacon Public API on ${url} (operations on ${opsUrl}); stores: ${runtime.stores}\n`)
