@@ -5,6 +5,7 @@ import rateLimit from '@fastify/rate-limit'
 import fastify, { LogController, type FastifyInstance, type FastifyPluginAsync, type FastifyReply, type FastifyServerOptions, type HTTPMethods, type RouteOptions } from 'fastify'
 import type { Config } from './config.ts'
 import type { Database } from './db/client.ts'
+import { acceptRequest } from './db/queries/accepted-requests.ts'
 import { findKeyByDigest } from './db/queries/system.ts'
 import { ApiError, ERROR_CATALOGUE } from './errors.ts'
 import type { Egress } from './evaluation/egress.ts'
@@ -141,7 +142,7 @@ function layerOptions (config: Config, deps: AppDeps, failures: FailureLimiter, 
     ipAllowlist: {},
     orgScope: { recordIdSecret: config.secrets.recordId, recordParams: RECORD_PARAMS },
     permissionScopes: {},
-    rateLimits: { store: deps.admission, instances: config.instanceCount },
+    rateLimits: { store: deps.admission, accepted: { accept: (keyId, replayId, ttlSeconds) => acceptRequest(db, keyId, replayId, ttlSeconds) }, instances: config.instanceCount },
     anomalyDetection: { raise: deps.raiseAnomaly, keys: { findByDigest: (digest) => findKeyByDigest(db, digest) }, thresholds: config.anomalyThresholds, now },
     watermark: { secret: config.secrets.watermark, audit: deps.audit, refusals: deps.refusals, instance: config.instanceId, now },
     // The environment's flag is absolute: nothing that is lifted while running opens what it closed.

@@ -76,6 +76,12 @@ export interface AdmissionStore {
   bumpEpoch (keyId: string): Promise<void>
 }
 
+/** State-changing requests that were accepted, where they outlive the windows' store. Rejects when the store is away. */
+export interface AcceptedRequests {
+  /** True for the first of any number of callers, on any instance; false when the request was accepted before. */
+  accept (keyId: string, replayId: string, ttlSeconds: number): Promise<boolean>
+}
+
 /** The single use of result tokens. Rejects when the store is away. */
 export interface SingleUseStore {
   issue (id: string, ttlSeconds: number): Promise<void>

@@ -6,12 +6,13 @@
  * refused shows the windows as they are.
  * Store: one atomic step and one round trip for both windows, the replay record and the key's epoch. A stale epoch spends
  * nothing: the record is read again and layers 2, 4, 5 and 6 judge again. Store away: the key record is read afresh and an exact window in this
- * process admits the share max(1, floor(limit / instances)); the audit row says so. Never unlimited.
+ * process admits the share max(1, floor(limit / instances)); the audit row says so. Never unlimited. What changes state is confirmed
+ * by a row in the database besides: the store decides, the row confirms, so that one which forgot lets nothing in twice.
  */
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../errors.ts'
-import { accessOf, declareSlots, getPrincipal, type AdmissionRequest, type AdmissionStore, type AdmissionVerdict, type Principal } from './context.ts'
+import { accessOf, declareSlots, getPrincipal, type AcceptedRequests, type AdmissionRequest, type AdmissionStore, type AdmissionVerdict, type Principal } from './context.ts'
 import { localWindows } from './lib/local-windows.ts'
 
 const RELOADS_MAX = 3
@@ -20,12 +21,17 @@ const RETRY_AFTER_SECONDS = '2'
 
 export interface RateLimitsOptions {
   store: AdmissionStore
+  /**
+   * Confirms that a state-changing request is accepted for the first time, so that a store which forgot, failed over or was away cannot
+   * let it in again. Default none: the store alone decides.
+   */
+  accepted?: AcceptedRequests
   /** How many instances share the limits while the store is away. Default 1. */
   instances?: number
 }
 
 const rateLimits: FastifyPluginAsync<RateLimitsOptions> = async (app, options) => {
-  const { store } = options
+  const { store, accepted } = options
   const instances = options.instances ?? 1
   if (typeof store?.admit !== 'function') throw new TypeError('rate-limits: the option store must be an AdmissionStore')
   if (!Number.isSafeInteger(instances) || instances < 1) throw new TypeError('rate-limits: instances must be a positive whole number')
@@ -39,6 +45,7 @@ const rateLimits: FastifyPluginAsync<RateLimitsOptions> = async (app, options) =
     request.window = verdict.window
     setWindowHeaders(request, reply)
     if (verdict.outcome === 'refused') throw exceeded(getPrincipal(request), verdict)
+    await confirmFirst(request)
     return payload
   })
 
@@ -55,6 +62,17 @@ const rateLimits: FastifyPluginAsync<RateLimitsOptions> = async (app, options) =
     setWindowHeaders(request, reply)
     return payload
   })
+
+  async function confirmFirst (request: FastifyRequest): Promise<void> {
+    if (accepted === undefined || request.replayId === null) return
+    let isFirst: boolean
+    try {
+      isFirst = await accepted.accept(getPrincipal(request).keyId, request.replayId, REPLAY_TTL_SECONDS)
+    } catch (cause) {
+      throw new ApiError('unavailable', { cause, reason: 'accepted_requests', headers: { 'retry-after': RETRY_AFTER_SECONDS } })
+    }
+    if (!isFirst) throw new ApiError('signature_replayed', { reason: 'confirmed' })
+  }
 
   async function judge (request: FastifyRequest): Promise<Exclude<AdmissionVerdict, { outcome: 'stale' }>> {
     for (let reloads = 0; reloads <= RELOADS_MAX; reloads++) {

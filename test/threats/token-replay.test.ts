@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import { auditRowOf, front, onEachStore, P, stateRows } from '../helper/fronts.ts'
 import { call, FLOW, headersFor, newCaller, send, start, type Answer } from '../helper/service.ts'
 import { signRequest } from '../../plugins/lib/hmac.ts'
+import { memoryAdmissionStore } from '../../plugins/support/memory.ts'
 
 const EVALUATE = `${P}/evaluate`
 const BODY = JSON.stringify({ blueprints: [{ id: 'a', blueprint: FLOW }] })
@@ -29,6 +30,20 @@ await onEachStore(t, 'token replay: whoever recorded a signed request gains noth
       t.equal(answer.headers.get('x-ratelimit-remaining'), left)
     }
     t.same(await stateRows(runtime), rows)
+  })
+
+  await t.test('a windows store that forgot it, failed over or was restored lets it in no second time, on any instance', async (t) => {
+    const caller = await newCaller(runtime)
+    const headers = headersFor(caller, 'POST', EVALUATE, BODY)
+    t.equal((await send(url, 'POST', EVALUATE, headers, BODY)).status, 200)
+    const rows = await stateRows(runtime)
+    const forgetful = await front(t, runtime, {}, { admission: memoryAdmissionStore() })
+    await replayed(t, await send(forgetful, 'POST', EVALUATE, headers, BODY))
+    t.same(await stateRows(runtime), rows)
+    const fresh = headersFor(caller, 'POST', EVALUATE, `${BODY} `)
+    const answers = await Promise.all(Array.from({ length: 20 }, async (_, n) => await send(n % 2 === 0 ? url : forgetful, 'POST', EVALUATE, fresh, `${BODY} `)))
+    t.equal(answers.filter(({ status }) => status === 200).length, 1)
+    t.equal(answers.filter(({ body }) => body.code === 'signature_replayed').length, 19)
   })
 
   await t.test('the same signature written in another way is the same request', async (t) => {
