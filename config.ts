@@ -9,6 +9,7 @@ import { envSchema } from 'env-schema'
 import { ConfigError, readSecrets, secretProblems, type Secrets } from './config-secrets.ts'
 import { changeThresholds, DEFAULT_THRESHOLDS, type Thresholds } from './plugins/lib/anomaly/thresholds.ts'
 import { parseCidr } from './plugins/lib/cidr.ts'
+import { parseRedisUrl } from './plugins/lib/redis-url.ts'
 
 export { ConfigError, type Secrets } from './config-secrets.ts'
 
@@ -197,8 +198,17 @@ function rangeProblems (ranges: readonly string[], problem: string): string[] {
 function storeProblems (values: Values): string[] {
   const problems: string[] = []
   if (values.DATABASE_URL !== '' && !/^(postgres(ql)?:\/\/|pglite:)/.test(values.DATABASE_URL)) problems.push('DATABASE_URL must start with postgres:// (or be left out for the embedded default)')
-  if (values.REDIS_URL !== '' && !/^rediss?:\/\//.test(values.REDIS_URL)) problems.push('REDIS_URL must start with redis:// or rediss://')
+  if (values.REDIS_URL !== '') problems.push(...redisProblems(values.REDIS_URL))
   return problems
+}
+
+function redisProblems (url: string): string[] {
+  try {
+    parseRedisUrl(url)
+    return []
+  } catch (err) {
+    return [`REDIS_URL ${err instanceof RangeError ? err.message : 'is not understood'}`]
+  }
 }
 
 function productionProblems (env: NodeJS.ProcessEnv, values: Values, trustedProxies: readonly string[]): string[] {

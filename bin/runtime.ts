@@ -1,7 +1,6 @@
 /** Opens everything a process needs from one configuration, in order, and closes it in the reverse one. */
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
-import type { Redis } from 'ioredis'
 import { buildApp } from '../app.ts'
 import type { Config } from '../config.ts'
 import { openAuditWriter, openDatabase, type Database } from '../db/client.ts'
@@ -14,12 +13,11 @@ import { startWorker, type EvaluationWorker } from '../evaluation/worker.ts'
 import type { AdmissionStore, SingleUseStore } from '../plugins/context.ts'
 import type { KillState } from '../plugins/lib/kill-state.ts'
 import { groupCommitSink, refusalCounter } from '../plugins/support/audit-log.ts'
-import { memoryAdmissionStore, memorySingleUseStore } from '../plugins/support/memory.ts'
 import { createMetrics } from '../plugins/support/metrics.ts'
-import { connectRedis, redisAdmissionStore, redisHealth, redisSingleUseStore, whenReady } from '../plugins/support/redis.ts'
 import { anomalyDetectorOf, anomalyResponder } from './anomalies.ts'
 import { openKillSwitch, type PausedWork } from './kill.ts'
 import { buildOps } from './ops.ts'
+import { openWindows } from './windows.ts'
 
 export interface RuntimeOptions {
   /** Apply migrations first. Default true. */
@@ -43,17 +41,18 @@ export interface Runtime {
   close (): Promise<void>
 }
 
-interface Windows { admission: AdmissionStore, singleUse: SingleUseStore, redis: Redis | null, name: string, health: () => Promise<string>, close: () => Promise<void> }
-
 export async function openRuntime (config: Config, options: RuntimeOptions = {}): Promise<Runtime> {
   const serve = options.serve ?? true
   const database = await openDatabase({ url: config.databaseUrl })
   if (options.migrate ?? true) await database.migrate()
-  const windows = await openWindows(config)
+  const metrics = createMetrics()
+  const windows = await openWindows(config, metrics).catch(async (err: unknown) => {
+    await database.close()
+    throw err
+  })
   const writer = await openAuditWriter({ url: config.databaseUrl }, database)
   const audit = groupCommitSink({ write: (rows) => writer.write(rows) })
   const refusals = refusalCounter({ write: (counts) => addRefusalCounts(database.db, counts) })
-  const metrics = createMetrics()
   let draining = false
 
   const logger = loggerOptions(config)
@@ -121,24 +120,6 @@ function startWorkers (config: Config, database: Database, egress: Egress, pause
       await evaluation.stop()
       await delivery.stop()
     }
-  }
-}
-
-async function openWindows (config: Config): Promise<Windows> {
-  if (config.redisUrl === null) {
-    return { admission: memoryAdmissionStore(), singleUse: memorySingleUseStore(), redis: null, name: 'in-memory windows', health: async () => 'in memory', close: async () => {} }
-  }
-  const redis = connectRedis(config.redisUrl, { logger: console })
-  // A store that is away at the start is no reason not to start: readiness says so, and windows are judged in process.
-  await whenReady(redis)
-  const { redisPrefix: prefix } = config
-  return {
-    admission: redisAdmissionStore(redis, { prefix }),
-    singleUse: redisSingleUseStore(redis, { prefix }),
-    redis,
-    name: 'redis',
-    health: async () => JSON.stringify(await redisHealth(redis)),
-    close: async () => { redis.disconnect() }
   }
 }
 

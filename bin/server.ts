@@ -11,14 +11,18 @@ function readConfig (): Config {
   try {
     return loadConfig(process.env)
   } catch (err) {
-    if (!(err instanceof ConfigError)) throw err
-    process.stderr.write(`${err.message}\n`)
-    process.exit(EXIT_REFUSED)
+    return refuse(err)
   }
 }
 
+function refuse (err: unknown): never {
+  if (!(err instanceof ConfigError)) throw err
+  process.stderr.write(`${err.message}\n`)
+  process.exit(EXIT_REFUSED)
+}
+
 const config = readConfig()
-const runtime = await openRuntime(config)
+const runtime = await openRuntime(config).catch(refuse)
 const { app } = runtime
 const adminSocket = runtime.database.kind === 'pglite' ? await offerAdminSocket(runtime, join(config.dataFolder, 'admin.sock')) : null
 

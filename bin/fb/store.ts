@@ -4,13 +4,12 @@
  */
 import { userInfo } from 'node:os'
 import { setTimeout as wait } from 'node:timers/promises'
-import type { Redis } from 'ioredis'
 import { loadConfig, type Config } from '../../config.ts'
 import { DatabaseInUseError, openDatabase } from '../../db/client.ts'
 import { runOperation, type OperationName } from '../../evaluation/operator.ts'
 import type { AdmissionStore } from '../../plugins/context.ts'
 import { memoryAdmissionStore } from '../../plugins/support/memory.ts'
-import { closeRedis, connectRedis, redisAdmissionStore, whenReady } from '../../plugins/support/redis.ts'
+import { closeRedis, connectRedis, redisAdmissionStore, whenReady, type RedisClient } from '../../plugins/support/redis.ts'
 import { adminSocketPath, connectAdminSocket } from '../admin-socket.ts'
 import { killControlOf } from '../kill.ts'
 import { note } from './output.ts'
@@ -77,7 +76,7 @@ async function openDirectly (config: Config, actor: string, migrate: boolean): P
   }
 }
 
-interface Admission { admission: AdmissionStore, redis: Redis | null, ready: () => Promise<unknown>, close: () => Promise<void> }
+interface Admission { admission: AdmissionStore, redis: RedisClient | null, ready: () => Promise<unknown>, close: () => Promise<void> }
 
 function openAdmission (config: Config): Admission {
   if (config.redisUrl === null) return { admission: memoryAdmissionStore(), redis: null, ready: async () => {}, close: async () => {} }

@@ -1,172 +1,116 @@
 /**
- * Redis adapters of the shared ports, and the connection they use. Every command has a deadline and nothing is queued
- * while the server is away: a store that cannot answer rejects at once, and the layer that asked decides what that means.
- * No command is ever sent twice by the client, because an admission that was sent may have been spent.
+ * Redis adapters of the shared ports. A store that cannot answer rejects at once, and the layer that asked decides what that means.
+ * What a connection said before it ended is not relied on afterwards: the server that answers next may be another one, or hold
+ * an older copy.
  */
-import { randomUUID } from 'node:crypto'
-import { Redis, type Result } from 'ioredis'
+import { randomBytes, randomUUID } from 'node:crypto'
 import type { AdmissionRequest, AdmissionStore, AdmissionVerdict, SingleUseStore } from '../context.ts'
 import { assertLimits } from '../lib/sliding-window.ts'
-import { ADMIT_SCRIPT, EPOCH_TTL_SECONDS } from '../lib/sliding-window.lua.ts'
-import { GIVE_BACK_SCRIPT, TAKE_SCRIPT } from '../lib/single-use-token.lua.ts'
+import { EPOCH_TTL_SECONDS } from '../lib/sliding-window.lua.ts'
+import { CircuitOpenError } from './circuit.ts'
+import { onConnectionEnd, type RedisClient } from './redis-connection.ts'
+import { defineScripts } from './redis-scripts.ts'
+import { undoLater } from './redis-undo.ts'
 
-const COMMAND_TIMEOUT_MS = 250
-const CONNECT_TIMEOUT_MS = 1000
-const RECONNECT_DELAY_MAX_MS = 2000
-const CLOSE_TIMEOUT_MS = 1000
+export { closeRedis, connectRedis, whenReady, type RedisClient, type RedisLogger } from './redis-connection.ts'
+export { redisHealth, type RedisHealth } from './redis-health.ts'
 
-declare module 'ioredis' {
-  interface RedisCommander<Context> {
-    fbAdmit (epochKey: string, ringKey: string, replayKey: string, epoch: string, proposedEpoch: string, perMinute: number, perHour: number, replayTtlSeconds: number, mode: 'admit' | 'read'): Result<unknown, Context>
-    fbTake (key: string): Result<unknown, Context>
-    fbGiveBack (key: string): Result<unknown, Context>
-  }
-}
-
-export interface RedisLogger {
-  warn (fields: object, message: string): void
-  info? (fields: object, message: string): void
-}
+/** Does work that concerns a key, or refuses to: a circuit. */
+export type Guard = <T> (key: string, work: () => Promise<T>) => Promise<T>
 
 export interface StoreOptions {
   /** First part of every key. Default `fb`. */
   readonly prefix?: string
+  /** Stands before every command. Default none: a command that fails has had its deadline. */
+  readonly guard?: Guard
 }
 
-/** Opens a connection that reconnects by itself. Losing and regaining the server are logged once each. */
-export function connectRedis (url: string, options: { logger?: RedisLogger } = {}): Redis {
-  const redis = new Redis(url, {
-    enableAutoPipelining: true,
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    commandTimeout: COMMAND_TIMEOUT_MS,
-    connectTimeout: CONNECT_TIMEOUT_MS,
-    maxRetriesPerRequest: 0,
-    retryStrategy: (attempt) => Math.min(attempt * 100, RECONNECT_DELAY_MAX_MS) * (0.5 + Math.random() / 2),
-    // After a failover the old primary answers READONLY; reconnecting finds the new one.
-    reconnectOnError: (err) => err.message.startsWith('READONLY')
-  })
-  let isAway = false
-  redis.on('error', (err: NodeJS.ErrnoException) => {
-    if (isAway) return
-    isAway = true
-    options.logger?.warn({ code: err.code ?? err.name, reason: err.message }, 'Redis is away')
-  })
-  redis.on('ready', () => {
-    if (isAway) options.logger?.info?.({}, 'Redis is back')
-    isAway = false
-  })
-  defineScripts(redis)
-  return redis
-}
+const unguarded: Guard = (_key, work) => work()
 
-/** Resolves to whether the connection became ready within the deadline. Commands sent earlier are rejected, not queued. */
-export async function whenReady (redis: Redis, deadlineMs = CONNECT_TIMEOUT_MS): Promise<boolean> {
-  if (redis.status === 'ready') return true
-  return await new Promise((resolve) => {
-    const settle = (isReady: boolean) => {
-      clearTimeout(timer)
-      redis.off('ready', onReady)
-      redis.off('end', onEnd)
-      resolve(isReady)
-    }
-    const onReady = () => settle(true)
-    const onEnd = () => settle(false)
-    const timer = setTimeout(onEnd, deadlineMs)
-    redis.once('ready', onReady)
-    redis.once('end', onEnd)
-  })
-}
-
-/** Lets sent commands finish, then closes; a server that does not answer is left after a second. */
-export async function closeRedis (redis: Redis): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const deadline = new Promise<void>((resolve) => { timer = setTimeout(resolve, CLOSE_TIMEOUT_MS) })
-  // A refused QUIT means that there is nothing left to say goodbye to.
-  await Promise.race([redis.quit().then(() => undefined, () => undefined), deadline])
-  clearTimeout(timer)
-  redis.disconnect()
-}
-
-export interface RedisHealth {
-  readonly pingMs: number
-  /** What the server does when its memory is full; `unknown` where it does not say. Anything but `noeviction` loses windows and tokens. */
-  readonly memoryPolicy: string
-  /** False when records may be evicted. True for `unknown`. */
-  readonly isSafe: boolean
-}
-
-/** Asks the server how it is. Rejects when it is away. INFO, unlike CONFIG, is open on managed services. */
-export async function redisHealth (redis: Redis): Promise<RedisHealth> {
-  const startedMs = performance.now()
-  await redis.ping()
-  const pingMs = performance.now() - startedMs
-  const report = await redis.info('memory').catch(() => '')
-  const memoryPolicy = /^maxmemory_policy:(\S+)/m.exec(report)?.[1] ?? 'unknown'
-  return { pingMs, memoryPolicy, isSafe: memoryPolicy === 'noeviction' || memoryPolicy === 'unknown' }
-}
-
-/** Windows, replay records and epochs in Redis. All keys of one API key share a hash tag, so that a cluster keeps them together. */
-export function redisAdmissionStore (redis: Redis, options: StoreOptions = {}): AdmissionStore {
-  const prefix = options.prefix ?? 'fb'
+/**
+ * Windows, replay records and epochs in Redis. All keys of one API key share a hash tag, so that a cluster keeps them together.
+ * An epoch that is handed out carries the number of the connection that told it: a failover may take the last change of an epoch back,
+ * so every record that was read under an earlier connection is stale.
+ */
+export function redisAdmissionStore (redis: RedisClient, options: StoreOptions = {}): AdmissionStore {
+  const { prefix = 'fb', guard = unguarded } = options
   const keyOf = (keyId: string, part: string) => `${prefix}:{${keyId}}:${part}`
+  let connection = 0
+  onConnectionEnd(redis, () => { connection++ })
   defineScripts(redis)
+  const stamped = (epoch: string, toldBy: number) => `${toldBy}.${epoch}`
+  const unstamped = (epoch: string, askedOn: number) => epoch.startsWith(`${askedOn}.`) ? epoch.slice(`${askedOn}.`.length) : ''
   return {
     async admit (request) {
       assertLimits(request)
-      const replayTtlSeconds = request.replayId === null ? 0 : Math.max(1, Math.ceil(request.replayTtlSeconds))
-      const reply = await redis.fbAdmit(
-        keyOf(request.keyId, 'e'), keyOf(request.keyId, 'w'), keyOf(request.keyId, `r:${request.replayId ?? ''}`),
-        request.epoch, randomUUID(), request.perMinute, request.perHour, replayTtlSeconds, 'admit'
-      )
-      return readVerdict(reply, request)
+      const { keyId, replayId, perMinute, perHour } = request
+      const replayTtlSeconds = replayId === null ? 0 : Math.max(1, Math.ceil(request.replayTtlSeconds))
+      const askedOn = connection
+      const epochKey = keyOf(keyId, 'e')
+      const reply = await guard(epochKey, () => redis.fbAdmit(
+        epochKey, keyOf(keyId, 'w'), keyOf(keyId, `r:${replayId ?? ''}`),
+        unstamped(request.epoch, askedOn), randomUUID(), perMinute, perHour, replayTtlSeconds, 'admit'
+      ))
+      const verdict = readVerdict(reply, request)
+      return verdict.outcome === 'stale' ? { outcome: 'stale', epoch: stamped(verdict.epoch, askedOn) } : verdict
     },
     async readWindow ({ keyId, perMinute, perHour }) {
       assertLimits({ perMinute, perHour })
-      const reply = await redis.fbAdmit(keyOf(keyId, 'e'), keyOf(keyId, 'w'), keyOf(keyId, 'r:'), '', '', perMinute, perHour, 0, 'read')
+      const epochKey = keyOf(keyId, 'e')
+      const reply = await guard(epochKey, () => redis.fbAdmit(epochKey, keyOf(keyId, 'w'), keyOf(keyId, 'r:'), '', '', perMinute, perHour, 0, 'read'))
       const [outcome, remaining, resetAtMs]: unknown[] = Array.isArray(reply) ? reply : []
       if (outcome !== 'read' || typeof remaining !== 'number' || typeof resetAtMs !== 'number') throw new Error('Redis answered the window script with something else than a window')
       return { limit: perMinute, remaining, resetAtMs }
     },
     async readEpoch (keyId) {
       const proposed = randomUUID()
-      return await redis.set(keyOf(keyId, 'e'), proposed, 'EX', EPOCH_TTL_SECONDS, 'NX', 'GET') ?? proposed
+      const askedOn = connection
+      const epochKey = keyOf(keyId, 'e')
+      const epoch = await guard(epochKey, () => redis.set(epochKey, proposed, 'EX', EPOCH_TTL_SECONDS, 'NX', 'GET')) ?? proposed
+      return stamped(epoch, askedOn)
     },
     async bumpEpoch (keyId) {
-      await redis.set(keyOf(keyId, 'e'), randomUUID(), 'EX', EPOCH_TTL_SECONDS)
+      const epochKey = keyOf(keyId, 'e')
+      await guard(epochKey, () => redis.set(epochKey, randomUUID(), 'EX', EPOCH_TTL_SECONDS))
     }
   }
 }
 
-/** Single use of tokens in Redis. An id that was issued once is never made fresh again by a second `issue`. */
-export function redisSingleUseStore (redis: Redis, options: StoreOptions = {}): SingleUseStore {
-  const prefix = options.prefix ?? 'fb'
+/**
+ * Single use of tokens in Redis. An id that was issued once is never made fresh again by a second `issue`. A take whose answer did
+ * not come may have been done, or be done once the server is heard again; it is undone in the background, for that one attempt only.
+ */
+export function redisSingleUseStore (redis: RedisClient, options: StoreOptions = {}): SingleUseStore {
+  const { prefix = 'fb', guard = unguarded } = options
   const keyOf = (id: string) => `${prefix}:t:${id}`
   defineScripts(redis)
+  const undo = undoLater((key, taker) => guard(key, () => redis.fbGiveBack(key, taker)))
   return {
     async issue (id, ttlSeconds) {
-      await redis.set(keyOf(id), 'issued', 'EX', Math.max(1, Math.ceil(ttlSeconds)), 'NX')
+      await guard(keyOf(id), () => redis.set(keyOf(id), 'issued', 'EX', Math.max(1, Math.ceil(ttlSeconds)), 'NX'))
     },
     async take (id) {
-      const state = await redis.fbTake(keyOf(id))
+      const key = keyOf(id)
+      const taker = randomBytes(8).toString('hex')
+      let state: unknown
+      try {
+        state = await guard(key, () => redis.fbTake(key, taker))
+      } catch (err) {
+        if (mayHaveBeenDone(err)) undo(key, taker)
+        throw err
+      }
       if (state === 'taken' || state === 'used' || state === 'unknown') return state
       throw new Error('Redis answered the take script with something else than a state')
     },
     async giveBack (id) {
-      await redis.fbGiveBack(keyOf(id))
+      await guard(keyOf(id), () => redis.fbGiveBack(keyOf(id), ''))
     }
   }
 }
 
-const scripted = new WeakSet<Redis>()
-
-/** Once per connection; ioredis sends EVALSHA and loads the script again when the server has lost it. */
-function defineScripts (redis: Redis): void {
-  if (scripted.has(redis)) return
-  scripted.add(redis)
-  redis.defineCommand('fbAdmit', { lua: ADMIT_SCRIPT, numberOfKeys: 3 })
-  redis.defineCommand('fbTake', { lua: TAKE_SCRIPT, numberOfKeys: 1 })
-  redis.defineCommand('fbGiveBack', { lua: GIVE_BACK_SCRIPT, numberOfKeys: 1 })
+/** False when nothing was sent, or the server itself said no. */
+function mayHaveBeenDone (err: unknown): boolean {
+  return !(err instanceof CircuitOpenError) && !(err instanceof Error && err.name === 'ReplyError')
 }
 
 function readVerdict (reply: unknown, request: AdmissionRequest): AdmissionVerdict {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Redis } from 'ioredis'
+import { Redis } from 'ioredis'
 import type t from 'tap'
 import { closeRedis, connectRedis, whenReady } from '../../plugins/support/redis.ts'
 
@@ -11,6 +11,7 @@ export interface TestRedis { readonly url: string, readonly redis: Redis, readon
 export async function testRedis (t: Tap): Promise<TestRedis | null> {
   const url = process.env['TEST_REDIS_URL'] ?? 'redis://127.0.0.1:6379'
   const redis = connectRedis(url)
+  if (!(redis instanceof Redis)) throw new Error('TEST_REDIS_URL must name one server')
   if (!await whenReady(redis)) {
     redis.disconnect()
     t.comment('stores: no Redis answers; set TEST_REDIS_URL')

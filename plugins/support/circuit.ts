@@ -1,0 +1,146 @@
+/**
+ * A circuit towards a store: when the store keeps failing, or is silent once, nothing asks it any more and the callers are told so at
+ * once, so that a store which hangs costs one deadline and not one for every request. While it is open the circuit itself asks, at
+ * short intervals and one question at a time; the first answer closes it. No caller waits for such a question. A process that was
+ * itself held up reads what has arrived before it calls a store silent.
+ */
+
+export type CircuitState = 'closed' | 'open' | 'half-open'
+
+export interface CircuitOptions {
+  /** Asks the store for as much as its callers do; resolves when the store can serve them. Its deadline is the callers'. */
+  readonly probe: () => Promise<unknown>
+  /** Milliseconds that an answer may take. Default 250. */
+  readonly deadlineMs?: number
+  /** Failures in a row that open the circuit. Default 5. */
+  readonly failuresMax?: number
+  /** Milliseconds between two questions while it is open. Default 250. */
+  readonly probeEveryMs?: number
+  /** Work under way at once; what comes on top is refused at once and counts as no failure. Default 5000. */
+  readonly inFlightMax?: number
+  /** Whether an error says something of the store. Default: every error but RangeError and TypeError, which speak of the question. */
+  readonly isFailure?: (err: unknown) => boolean
+  /** Whether an error means silence, which opens the circuit at the first. Default: SilenceError, which is what a deadline ends in. */
+  readonly isSilence?: (err: unknown) => boolean
+  /** Told of every change, with the error that opened it. */
+  readonly onChange?: (state: CircuitState, cause?: unknown) => void
+}
+
+export interface Circuit {
+  readonly state: CircuitState
+  /** Does the work, or rejects with CircuitOpenError without beginning it. */
+  run<T> (work: () => Promise<T>): Promise<T>
+  /** Ends the questions. The circuit stays as it is. */
+  stop (): void
+}
+
+export class CircuitOpenError extends Error {
+  override readonly name = 'CircuitOpenError'
+  readonly code = 'CIRCUIT_OPEN'
+}
+
+/** The store did not answer in time. What it was asked for may be done all the same, also later. */
+export class SilenceError extends Error {
+  override readonly name = 'SilenceError'
+  readonly code = 'STORE_SILENT'
+}
+
+const DEADLINE_MS = 250
+const FAILURES_MAX = 5
+const PROBE_EVERY_MS = 250
+const IN_FLIGHT_MAX = 5000
+
+export function createCircuit (options: CircuitOptions): Circuit {
+  const { probe, onChange = () => {}, isFailure = speaksOfStore, isSilence = isSilenceError } = options
+  const deadlineMs = positive('deadlineMs', options.deadlineMs ?? DEADLINE_MS)
+  const failuresMax = positive('failuresMax', options.failuresMax ?? FAILURES_MAX)
+  const probeEveryMs = positive('probeEveryMs', options.probeEveryMs ?? PROBE_EVERY_MS)
+  const inFlightMax = positive('inFlightMax', options.inFlightMax ?? IN_FLIGHT_MAX)
+  let state: CircuitState = 'closed'
+  let failures = 0
+  let inFlight = 0
+  /** Counts closings: what was begun before the last one says nothing of the store as it is now. */
+  let generation = 0
+  let timer: NodeJS.Timeout | undefined
+  let isStopped = false
+
+  function change (next: CircuitState, cause?: unknown): void {
+    state = next
+    onChange(next, cause)
+  }
+
+  function open (cause: unknown): void {
+    change('open', cause)
+    askLater()
+  }
+
+  function askLater (): void {
+    if (isStopped) return
+    // The jitter keeps the instances from asking a store that has just come back in one moment.
+    timer = setTimeout(() => { ask().catch(() => {}) }, probeEveryMs * (0.75 + Math.random() / 2)).unref()
+  }
+
+  async function ask (): Promise<void> {
+    change('half-open')
+    try {
+      await withDeadline(probe(), deadlineMs)
+    } catch (err) {
+      if (!isStopped) open(err)
+      return
+    }
+    failures = 0
+    generation++
+    change('closed')
+  }
+
+  function learn (err: unknown, begun: number): void {
+    if (state !== 'closed' || begun !== generation || !isFailure(err)) return
+    failures++
+    if (failures >= failuresMax || isSilence(err)) open(err)
+  }
+
+  return {
+    get state () { return state },
+    async run (work) {
+      if (state !== 'closed') throw new CircuitOpenError('the store is away')
+      if (inFlight >= inFlightMax) throw new CircuitOpenError('the store is asked for more than it may be at once')
+      const begun = generation
+      inFlight++
+      try {
+        const result = await withDeadline(work(), deadlineMs)
+        if (begun === generation) failures = 0
+        return result
+      } catch (err) {
+        learn(err, begun)
+        throw err
+      } finally {
+        inFlight--
+      }
+    },
+    stop () {
+      isStopped = true
+      clearTimeout(timer)
+    }
+  }
+}
+
+function positive (name: string, value: number): number {
+  if (!Number.isSafeInteger(value) || value < 1) throw new RangeError(`circuit: ${name} must be a positive whole number`)
+  return value
+}
+
+function speaksOfStore (err: unknown): boolean {
+  return !(err instanceof RangeError || err instanceof TypeError)
+}
+
+function isSilenceError (err: unknown): boolean {
+  return err instanceof SilenceError
+}
+
+// Timers run before sockets are read: after a pause of this process the answers of a healthy store are still unread when they are due.
+async function withDeadline<T> (work: Promise<T>, deadlineMs: number): Promise<T> {
+  return await new Promise<T>((resolve, reject) => {
+    const timer = setTimeout(() => { setImmediate(() => reject(new SilenceError(`no answer in ${deadlineMs} ms`))) }, deadlineMs)
+    work.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}
