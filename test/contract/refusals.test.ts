@@ -312,6 +312,57 @@ await onEachStore(t, 'every refusal of the contract', async (t, stores) => {
     t.same(Object.keys(answer.body).sort(), ['code', 'error', 'meta', 'ok'])
   })
 
+  await t.test('503: a key store that is away is never 401, and a stranger learns nothing of it', async (t) => {
+    const caller = await newCaller(runtime)
+    const gone = new Proxy(runtime.database, { get: (target, name, receiver): unknown => name === 'db' ? { select: () => ({ from: () => ({ where: away }) }) } : Reflect.get(target, name, receiver) })
+    const keyless = await front(t, runtime, {}, { database: gone })
+    const rows = await stateRows(runtime)
+    for (const key of [caller.key, `fb_live_${'0'.repeat(48)}`]) {
+      const answer = await send(keyless, 'GET', POLICIES, headersFor({ ...caller, key }, 'GET', POLICIES))
+      expectRefusal(t, answer, 'unavailable', secrets.watermark)
+      t.match(answer.headers.get('retry-after'), /^[1-9]\d?$/)
+      t.equal(answer.headers.get('www-authenticate'), null)
+      t.notOk('detail' in answer.body)
+    }
+    expectRefusal(t, await send(keyless, 'GET', POLICIES), 'invalid_api_key', secrets.watermark)
+    t.same(await stateRows(runtime), rows)
+    t.equal((await call(url, caller, 'GET', '/governance/policies')).headers.get('x-ratelimit-remaining'), '59', 'nothing of it was counted')
+  })
+
+  await t.test('503: an answer whose audit row cannot be written does not leave, whatever it was', async (t) => {
+    const caller = await newCaller(runtime)
+    const reader = await newCaller(runtime, { permissions: ['governance:read'] })
+    const rowless = await front(t, runtime, {}, { audit: { record: away } })
+    const body = JSON.stringify({ blueprints: [{ id: 'a', blueprint: FLOW }] })
+    const answers = [
+      await call(rowless, caller, 'GET', '/governance/policies'), await call(rowless, caller, 'GET', '/scenarios'), await call(rowless, caller, 'GET', '/nothing'),
+      await call(rowless, caller, 'DELETE', '/governance/policies'), await call(rowless, reader, 'POST', '/evaluate', body), await call(rowless, caller, 'POST', '/evaluate', '{}')
+    ]
+    for (const answer of answers) {
+      expectRefusal(t, answer, 'unavailable', secrets.watermark)
+      t.match(answer.headers.get('retry-after'), /^[1-9]\d?$/)
+      for (const name of ['etag', 'allow', 'www-authenticate']) t.equal(answer.headers.get(name), null, name)
+      t.notOk('detail' in answer.body || 'data' in answer.body)
+    }
+  })
+
+  await t.test('a route that does not exist is judged like one that does: by every layer, in their order', async (t) => {
+    const caller = await newCaller(runtime)
+    const listed = await newCaller(runtime, { ip_allow: ['203.0.113.0/24'] })
+    for (const [method, path] of [['GET', '/nothing'], ['POST', '/nothing/at/all'], ['DELETE', '/evaluate'], ['GET', '/governance'], ['GET', '/'], ['GET', '']] as const) {
+      const full = P + path
+      const ask = async (headers: Record<string, string>): Promise<Answer> => await send(url, method, full, headers)
+      expectRefusal(t, await ask({}), 'invalid_api_key', secrets.watermark)
+      expectRefusal(t, await ask(without(headersFor(caller, method, full), 'x-fb-signature')), 'signature_missing', secrets.watermark)
+      expectRefusal(t, await ask(headersFor(caller, method, `${full}x`)), 'signature_invalid', secrets.watermark)
+      expectRefusal(t, await ask(headersFor(listed, method, full)), 'ip_not_allowed', secrets.watermark)
+      const known = await ask(headersFor(caller, method, full))
+      expectRefusal(t, known, path === '/evaluate' ? 'method_not_allowed' : 'not_found', secrets.watermark)
+      t.equal(known.headers.get('x-ratelimit-limit'), '60', 'and it costs like any other')
+      t.match(await auditRowOf(runtime, known), { keyId: caller.keyId, status: known.status })
+    }
+  })
+
   await t.test('503: a database that answers with an error is not quoted', async (t) => {
     const caller = await newCaller(runtime)
     await asOwner(runtime, 'alter table scenarios rename to scenarios_away')

@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import { sql } from 'drizzle-orm'
 import { countAuditRows } from '../../db/queries/system.ts'
 import { mintRecordId } from '../../plugins/lib/record-id.ts'
+import { signRequest } from '../../plugins/lib/hmac.ts'
 import { mintResultToken } from '../../plugins/lib/result-token.ts'
 import { verifyWatermark } from '../../plugins/lib/watermark-id.ts'
 import { call, embedded, FLOW, headersFor, newCaller, operate, real, send, start, type Answer, type Caller, type Stores } from '../helper/service.ts'
@@ -125,6 +126,22 @@ function suite (stores: Stores): void {
       const again = await post(JSON.stringify({ blueprints: [{ id: 'a', blueprint: FLOW }] }))
       t.equal(again.body.data.evaluation_id, first.body.data.evaluation_id)
       refused(t, await post(JSON.stringify({ blueprints: [{ id: 'b', blueprint: FLOW }] })), 409, 'idempotency_conflict', 'Idempotency key already used with another request')
+    })
+
+    await t.test('of twenty simultaneous submissions under one idempotency key one evaluation is made, and each has a token of its own', async (t) => {
+      const caller = await newCaller(runtime)
+      const body = JSON.stringify({ blueprints: [{ id: 'a', blueprint: FLOW, save: true }] })
+      const nowSeconds = Math.floor(Date.now() / 1000)
+      const answers = await Promise.all(Array.from({ length: 20 }, (_, n) => {
+        // The same bytes signed in the same second would be a replay.
+        const signature = signRequest({ key: caller.key, timestampSeconds: nowSeconds - n, method: 'POST', path: `${P}/evaluate`, body: Buffer.from(body) })
+        return send(url, 'POST', `${P}/evaluate`, { ...headersFor(caller, 'POST', `${P}/evaluate`, body), 'x-fb-signature': signature, 'idempotency-key': 'race' }, body)
+      }))
+      t.same([...new Set(answers.map(({ status }) => status))], [200])
+      t.equal(new Set(answers.map(({ body }) => body.data.evaluation_id)).size, 1)
+      t.equal(new Set(answers.map(({ body }) => body.data.result_token)).size, 20)
+      const { body: list } = await call(url, caller, 'GET', '/scenarios')
+      t.equal(list.data.scenarios.length, 1, 'and its blueprint is saved once')
     })
 
     await t.test('an idempotency key lapses after twenty-four hours, not earlier', async (t) => {
