@@ -68,10 +68,15 @@ export function isSecretParameter (name: string, literal: string): boolean {
   return PARAMETER.test(name) && isSecretValue(literal.replace(/^=/, ''))
 }
 
+/** An expression whose own text begins with a whole host: `{{ "https://api.example.com/" + … }}`. */
+const FIXED_HOST = /^\s{0,8}["'`]https?:\/\/[\w.-]{1,200}(?::\d{1,5})?(?:[/?#"'`])/i
+
 /** Whether data decides the host: the address begins with an expression, or one follows its scheme at once. */
 export function isDynamicHost (text: string, ownVariable: RegExp): boolean {
   const match = /^=?\s{0,8}(?:https?:\/\/)?\{\{([^}]{0,400})/i.exec(text.slice(0, 600))
-  return match !== null && !ownVariable.test(match[1] ?? '')
+  if (match === null) return false
+  const head = match[1] ?? ''
+  return !ownVariable.test(head) && !FIXED_HOST.test(head)
 }
 
 function isLocal (host: string): boolean {

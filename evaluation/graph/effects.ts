@@ -1,6 +1,6 @@
 /** Kind and effects of a module from the tables: what the rules mean by "it writes" or "it is open". */
 import { hostOf } from './patterns.ts'
-import { appRow, hostEffect, isSqlApp, makeKind, N8N_INNER_TRIGGERS, n8nKind, verbOf, type Verb } from './tables.ts'
+import { appRow, hostEffect, isSqlApp, makeKind, movesMoney, N8N_INNER_TRIGGERS, n8nKind, verbOf, type Verb } from './tables.ts'
 import type { Effect, NodeKind } from './types.ts'
 
 export interface Nature { kind: NodeKind, effects: Effect[] }
@@ -37,7 +37,7 @@ export function makeNature (type: string, app: string, op: string, listens: bool
   const verb = listens ? 'trigger' : verbOf(op)?.verb
   if (known === 'store') return { kind: 'store', effects: [...VERB_EFFECTS[verb ?? 'read']] }
   if (verb === 'trigger') return { kind: 'trigger', effects: ['INGRESS'] }
-  return appNature(app, known, verb, isSqlApp(app) && /query|sql|execute|statement/i.test(op), !type.includes(':'))
+  return appNature({ app, about: op, known, verb, sql: isSqlApp(app) && /query|sql|execute|statement/i.test(op), unknown: !type.includes(':') })
 }
 
 export interface N8nSubject {
@@ -45,10 +45,11 @@ export interface N8nSubject {
   name: string
   community: boolean
   operation: string
+  resource: string
   mode: string
 }
 
-export function n8nNature ({ name, community, operation, mode }: N8nSubject): Nature {
+export function n8nNature ({ name, community, operation, resource, mode }: N8nSubject): Nature {
   const known = community ? undefined : n8nKind(name)
   if (known === 'trigger' || /Trigger$/.test(name)) return { kind: 'trigger', effects: N8N_INNER_TRIGGERS.has(name) ? [] : ['INGRESS'] }
   if (known === 'response') return { kind: 'response', effects: ['RESPOND'] }
@@ -65,11 +66,14 @@ export function n8nNature ({ name, community, operation, mode }: N8nSubject): Na
   // An operation that data decides may be any, so it counts as a change.
   const verb = operation.startsWith('=') ? 'write' : verbOf(operation)?.verb
   if (known === 'store') return { kind: 'store', effects: [...VERB_EFFECTS[verb ?? 'read']] }
-  return appNature(name, known, verb === 'trigger' ? undefined : verb, isSqlApp(name) && operation.startsWith('executeQuery'), community)
+  return appNature({ app: name, about: resource, known, verb: verb === 'trigger' ? undefined : verb, sql: isSqlApp(name) && operation.startsWith('executeQuery'), unknown: community })
 }
 
-function appNature (app: string, known: NodeKind | undefined, verb: Verb | undefined, sql: boolean, unknown: boolean): Nature {
-  const row = appRow(app)
+interface AppSubject { app: string, about: string, known: NodeKind | undefined, verb: Verb | undefined, sql: boolean, unknown: boolean }
+
+function appNature ({ app, about, known, verb, sql, unknown }: AppSubject): Nature {
+  const found = appRow(app)
+  const row = found?.effect === 'MONEY' && !movesMoney(app, about) ? undefined : found
   const effects = new Set<Effect>(verb === undefined ? [] : VERB_EFFECTS[verb])
   const changes = verb === 'write' || verb === 'delete'
   if (row !== undefined && (row.on === 'any' || changes)) effects.add(row.effect)

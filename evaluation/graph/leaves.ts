@@ -106,6 +106,18 @@ function isComparison (fields: Fields): boolean {
   return typeof operator === 'string' ? !/^(?:not)?(?:exist|empty|isempty)/i.test(operator) : 'rules' in fields || 'value2' in fields
 }
 
+/** The insides of `{{…}}`. Stops at the first that does not close, so the text is read once. */
+export function expressionsIn (text: string): string[] {
+  const found: string[] = []
+  for (let from = text.indexOf('{{'); from >= 0;) {
+    const to = text.indexOf('}}', from + 2)
+    if (to < 0) break
+    found.push(text.slice(from + 2, to))
+    from = text.indexOf('{{', to + 2)
+  }
+  return found
+}
+
 /** Facts of the leaves that match at least one class, and everything that any leaf reads by name. */
 export function factsOf (leaves: readonly Leaf[], options: FactOptions): { facts: Fact[], refs: string[] } {
   const read = new Set<string>()
@@ -163,7 +175,7 @@ function placeClasses ({ field, value, compared, pointer }: Leaf, kind: LeafKind
 
 /** What a string is because of what it holds or reads. */
 function contentClasses ({ field, value }: Leaf, kind: LeafKind, provider: string | null): FactClass[] {
-  const classes: FactClass[] = kind === 'literal' ? literalClasses(value) : referenceClasses(value)
+  const classes: FactClass[] = kind === 'literal' ? literalClasses(value) : referenceClasses(kind === 'code' ? value : expressionsIn(value).join('\n'))
   if (kind === 'code' && isDynamicCode(value)) classes.push('dynamic-code')
   const isKey = isKeyMaterial(field) && provider === null && (kind !== 'literal' || (value.length >= 12 && !isPlaceholder(value)))
   if (isKey || provider === 'private-key') classes.push('key-material')

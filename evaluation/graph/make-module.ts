@@ -1,6 +1,6 @@
 /** One Make module: its facts, its connections and what its error handler does. */
 import { makeNature, httpEffects } from './effects.ts'
-import { factsOf, leavesOf, PLAIN, type Leaf, type Reading } from './leaves.ts'
+import { expressionsIn, factsOf, leavesOf, PLAIN, type Leaf, type Reading } from './leaves.ts'
 import { cleanText, fieldsOf, isFields, isFilled, isTrue, LABEL_LENGTH_MAX, listOf, textOf, UNRECOGNISED_TYPE, versionOf, type Fields } from './shape.ts'
 import { makeTraits } from './traits.ts'
 import type { FlowNode, NodeConnection, NodeKind } from './types.ts'
@@ -143,18 +143,6 @@ function readLeaf ({ field, value }: Leaf, kind: NodeKind): Reading {
   const [only] = found
   const whole = found.length === 1 && only !== undefined && value.trim().length === only.length + 4
   return { kind: whole ? 'expression' : 'template', readsData, readsInput: false, refs }
-}
-
-/** The insides of `{{…}}`. Stops at the first that does not close, so the text is read once. */
-function expressionsIn (text: string): string[] {
-  const found: string[] = []
-  for (let from = text.indexOf('{{'); from >= 0;) {
-    const to = text.indexOf('}}', from + 2)
-    if (to < 0) break
-    found.push(text.slice(from + 2, to))
-    from = text.indexOf('{{', to + 2)
-  }
-  return found
 }
 
 /** Ids of modules the expressions read; numbers inside quoted text are no references. */

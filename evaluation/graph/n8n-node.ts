@@ -79,7 +79,7 @@ function identityOf (type: string): Identity {
 
 function natureOf ({ name, community }: Identity, operation: string, parameters: Fields): Nature {
   if (name === 'mcpClientTool' || name === 'mcpClient') return { kind: 'action', effects: ['EGRESS'] }
-  const nature = n8nNature({ name, community, operation, mode: textOf(parameters.mode) })
+  const nature = n8nNature({ name, community, operation, resource: textOf(parameters.resource), mode: textOf(parameters.mode) })
   if (nature.kind !== 'http') return nature
   const url = textOf(parameters.url ?? parameters.endpoint)
   const fallback = name === 'graphql' ? 'POST' : 'GET'

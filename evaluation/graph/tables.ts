@@ -5,7 +5,7 @@
 import type { Effect, NodeKind } from './types.ts'
 
 /** Raised whenever a row changes what a graph says. */
-export const TABLES_VERSION = '2026-12-1'
+export const TABLES_VERSION = '2026-12-2'
 
 export type Verb = 'read' | 'write' | 'delete' | 'trigger'
 
@@ -61,6 +61,18 @@ const APPS = rows<AppRow>(
 
 export function appRow (app: string): AppRow | undefined {
   return APPS.get(app.toLowerCase())
+}
+
+/** What a payment or accounting app moves, and what it only keeps beside that: a new customer costs nobody anything. */
+const MOVES_MONEY = /charge|refund|transfer|payout|payment|invoice|bill|purchase|order|checkout|subscription|payroll|sale|deposit|withdraw/i
+const KEEPS_RECORDS = /customer|vendor|supplier|employee|contact|estimate|quote|item|product|price|plan|coupon|discount|source|token|card|account|recipient|profile|balance|tax/i
+/** n8n leaves the default resource out of the file. */
+const N8N_DEFAULT_RESOURCES = rows<string>(['quickbooks', 'customer'], ['wise', 'account'])
+
+/** `subject`: n8n's resource, or the name of Make's operation. What is neither known to move money nor to be a record may move it. */
+export function movesMoney (app: string, subject: string): boolean {
+  const about = (subject === '' ? N8N_DEFAULT_RESOURCES.get(app) ?? '' : subject).slice(0, 80)
+  return MOVES_MONEY.test(about) || !KEEPS_RECORDS.test(about)
 }
 
 const SQL_APPS: ReadonlySet<string> = new Set(words('postgres mysql microsoftsql mssql snowflake googlebigquery google-bigquery ' +

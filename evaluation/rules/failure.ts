@@ -110,7 +110,8 @@ function discardedFailures (context: RuleContext): Hit[] {
 
 function discards ({ graph, analysis }: RuleContext, node: FlowNode, index: number): boolean {
   if (graph.platform === 'make') return node.directive === 'Ignore' && node.handlerOnlyDirective === true
-  return node.onError === 'continue' && !analysis.towardsErrorTest.has(index)
+  // What starts a run has nothing behind it that could go on without it.
+  return node.kind !== 'trigger' && node.onError === 'continue' && !analysis.towardsErrorTest.has(index)
 }
 
 function changesOutside (node: FlowNode): boolean {

@@ -9,5 +9,5 @@ t.test('reads a raw call by method and host', async (t) => {
 })
 
 t.test('counts an operation that data decides as a change', async (t) => {
-  t.ok(n8nNature({ name: 'stripe', community: false, operation: '={{ $json.op }}', mode: '' }).effects.includes('MONEY'))
+  t.ok(n8nNature({ name: 'stripe', community: false, operation: '={{ $json.op }}', resource: '', mode: '' }).effects.includes('MONEY'))
 })
