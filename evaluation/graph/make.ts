@@ -5,7 +5,7 @@
 import { addNode, countNotes, drop, newDraft, Refusal, report, uniqueKey, type Draft } from './draft.ts'
 import { noteTexts } from './notes.ts'
 import { handlerFacts, makeNode, type Place } from './make-module.ts'
-import { cleanName, fieldsOf, isFields, isFilled, isTrue, listOf, textOf, type Fields } from './shape.ts'
+import { fieldsOf, isFields, isFilled, isTrue, listOf, textOf, type Fields } from './shape.ts'
 import { callsHook } from './traits.ts'
 import type { EdgeKind, FactGraph, FlowEdge } from './types.ts'
 
@@ -110,8 +110,9 @@ function readModule (reader: Reader, frame: Frame, position: number): void {
 
 function keyOf (reader: Reader, module: Fields, pointer: string): string {
   const id = textOf(module.id)
-  const wanted = cleanName(id)
-  if (wanted === '' || wanted === '(redacted)') return uniqueKey(reader, `module-${reader.graph.nodes.length}`)
+  // A module's number is shape; words in its place are somebody's text, and nothing can refer to them.
+  const wanted = /^\d{1,19}$/.test(id) ? id : ''
+  if (wanted === '') return uniqueKey(reader, `module-${reader.graph.nodes.length}`)
   if (reader.byId.has(id)) report(reader, 'duplicate_key', pointer, 'Another module has the same id; references go to the first.')
   return uniqueKey(reader, wanted)
 }
