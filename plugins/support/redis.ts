@@ -84,7 +84,9 @@ export function redisSingleUseStore (redis: RedisClient, options: StoreOptions =
   const { prefix = 'fb', guard = unguarded } = options
   const keyOf = (id: string) => `${prefix}:t:${id}`
   defineScripts(redis)
-  const undo = undoLater((key, taker) => guard(key, () => redis.fbGiveBack(key, taker)))
+  const undoer = undoLater((key, taker) => redis.fbGiveBack(key, taker))
+  // This listener's commands stand in the new connection before any other's.
+  redis.on('ready', () => undoer.flush())
   return {
     async issue (id, ttlSeconds) {
       await guard(keyOf(id), () => redis.set(keyOf(id), 'issued', 'EX', Math.max(1, Math.ceil(ttlSeconds)), 'NX'))
@@ -96,7 +98,7 @@ export function redisSingleUseStore (redis: RedisClient, options: StoreOptions =
       try {
         state = await guard(key, () => redis.fbTake(key, taker))
       } catch (err) {
-        if (mayHaveBeenDone(err)) undo(key, taker)
+        if (mayHaveBeenDone(err)) undoer.add(key, taker)
         throw err
       }
       if (state === 'taken' || state === 'used' || state === 'unknown') return state

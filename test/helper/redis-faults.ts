@@ -88,7 +88,7 @@ export async function sendWebhook (url: string, { headers }: Signed): Promise<An
 }
 
 // One row of the table, whole: what the service does before, during and after a Redis that cannot be used.
-export async function judgeAsAway (t: Test, service: Service, fault: Fault): Promise<{ firstMs: number, fortyMs: number, backMs: number }> {
+export async function judgeAsAway (t: Test, service: Service, fault: Fault): Promise<{ firstMs: number, fortyMs: number, backMs: number, open: { id: string, token: string } }> {
   const { runtime, url, redis } = service
   const { watermark } = runtime.config.secrets
   const [known, minute, hour, revoked, poster] = await Promise.all([
@@ -142,7 +142,7 @@ export async function judgeAsAway (t: Test, service: Service, fault: Fault): Pro
   t.equal((await policies(url, revoked)).status, 401, 'the revocation holds, although nobody could be told')
   t.match((await sendWebhook(url, during)).body, { code: 'signature_replayed' }, 'what was accepted meanwhile is not accepted again')
   t.match((await readiness(service)).metrics, /^flowbeacon_circuit_open\{store="redis",shard=""\} 0$/m)
-  return { firstMs, fortyMs, backMs }
+  return { firstMs, fortyMs, backMs, open: { id, token } }
 }
 
 // The token that was open during the fault gives its results now, once.
