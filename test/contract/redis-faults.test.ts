@@ -12,14 +12,14 @@ async function untilLoaded (redis: PrivateRedis): Promise<void> {
 }
 
 const FAULTS: Fault[] = [
-  { name: 'stopped', cut: (redis) => redis.stop(), mend: (redis) => redis.restart() },
-  { name: 'hung', cut: (redis) => redis.hang(), mend: (redis) => redis.resume() },
-  { name: 'READONLY', cut: (redis) => redis.command('REPLICAOF', '127.0.0.1', '1'), mend: (redis) => redis.command('REPLICAOF', 'NO', 'ONE') },
-  { name: 'OOM', cut: (redis) => redis.command('CONFIG', 'SET', 'maxmemory', '1'), mend: (redis) => redis.command('CONFIG', 'SET', 'maxmemory', '0') },
-  { name: 'NOPERM', cut: (redis) => redis.command('ACL', 'SETUSER', 'default', '-@write'), mend: (redis) => redis.command('ACL', 'SETUSER', 'default', ...ALL_RIGHTS) },
-  { name: 'NOREPLICAS', cut: (redis) => redis.command('CONFIG', 'SET', 'min-replicas-to-write', '1'), mend: (redis) => redis.command('CONFIG', 'SET', 'min-replicas-to-write', '0') },
+  { name: 'Redis stopped', cut: (redis) => redis.stop(), mend: (redis) => redis.restart() },
+  { name: 'Redis hung', cut: (redis) => redis.hang(), mend: (redis) => redis.resume() },
+  { name: 'Redis READONLY', cut: (redis) => redis.command('REPLICAOF', '127.0.0.1', '1'), mend: (redis) => redis.command('REPLICAOF', 'NO', 'ONE') },
+  { name: 'Redis OOM', cut: (redis) => redis.command('CONFIG', 'SET', 'maxmemory', '1'), mend: (redis) => redis.command('CONFIG', 'SET', 'maxmemory', '0') },
+  { name: 'Redis NOPERM', cut: (redis) => redis.command('ACL', 'SETUSER', 'default', '-@write'), mend: (redis) => redis.command('ACL', 'SETUSER', 'default', ...ALL_RIGHTS) },
+  { name: 'Redis NOREPLICAS', cut: (redis) => redis.command('CONFIG', 'SET', 'min-replicas-to-write', '1'), mend: (redis) => redis.command('CONFIG', 'SET', 'min-replicas-to-write', '0') },
   {
-    name: 'LOADING',
+    name: 'Redis LOADING',
     async cut (redis) {
       await redis.command('DEBUG', 'POPULATE', 20_000, 'ballast', 200)
       await redis.command('BGREWRITEAOF')
@@ -43,7 +43,7 @@ t.test('a Redis that cannot be used', { skip, timeout: 120_000 }, async (t) => {
   if (redis === null) return
   const service = await startOn(t, redis)
   for (const fault of FAULTS) {
-    await t.test(`Redis ${fault.name}: keys are read from the database, each instance admits its share, tokens wait, nothing is accepted twice, and all is well again within 2 s`, async (t) => {
+    await t.test(`${fault.name}: keys are read from the database, each instance admits its share, tokens wait, nothing is accepted twice, and all is well again within 2 s`, async (t) => {
       const { firstMs, fortyMs, backMs, open } = await judgeAsAway(t, service, fault)
       await assertOnce(t, service, open)
       t.comment(`${fault.name}: first answer ${Math.round(firstMs)} ms, forty answers ${Math.round(fortyMs)} ms, recovered ${Math.round(backMs)} ms after its return`)
