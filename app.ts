@@ -147,7 +147,7 @@ function layerOptions (config: Config, deps: AppDeps, failures: FailureLimiter, 
     watermark: { secret: config.secrets.watermark, audit: deps.audit, refusals: deps.refusals, instance: config.instanceId, now },
     // The environment's flag is absolute: nothing that is lifted while running opens what it closed.
     killSwitch: { state: config.enabled ? deps.killState : () => ALL_KILLED },
-    ...(metrics === undefined ? {} : { onLayerDone: metrics.observeLayer })
+    ...(metrics === undefined ? {} : { onLayerDone: metrics.observeLayer, onLayerRefused: metrics.observeRefusal })
   }
 }
 

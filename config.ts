@@ -2,8 +2,10 @@
  * Environment to one frozen `Config`. Whatever it does not understand, it refuses, all problems in one error: nothing is guessed,
  * and no secret stands in a message. Read by `bin/` only and passed down from there.
  */
+import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { createSecureContext } from 'node:tls'
 import { Type, type Static } from '@sinclair/typebox'
 import { envSchema } from 'env-schema'
 import { ConfigError, readSecrets, secretProblems, type Secrets } from './config-secrets.ts'
@@ -14,6 +16,8 @@ import { parseRedisUrl } from './plugins/lib/redis-url.ts'
 export { ConfigError, type Secrets } from './config-secrets.ts'
 
 const FLAGS = ['PUBLIC_API_REQUIRE_HMAC', 'PUBLIC_API_ENABLED', 'PUBLIC_API_ANOMALY_AUTO_SUSPEND']
+const ENVIRONMENTS = ['production', 'development', 'test']
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 const BACKOFF_SECONDS = /^\d{1,5},\d{1,5},\d{1,5}$/
 
 const Environment = Type.Object({
@@ -42,7 +46,7 @@ const Environment = Type.Object({
   WEBHOOK_BACKOFF_SECONDS: Type.String({ default: '5,60,300' }),
   WEBHOOK_UNSAFE_ALLOWED_RANGES: Type.String({ default: '' }),
   RUN_WORKER: Type.Boolean({ default: true }),
-  LOG_LEVEL: Type.Union(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map((level) => Type.Literal(level)), { default: 'info' }),
+  LOG_LEVEL: Type.String({ default: 'info' }),
   DATA_DIR: Type.String({ default: '.flowbeacon' }),
   ANOMALY_THRESHOLDS: Type.String({ default: '' }),
   PUBLIC_API_REQUIRE_HMAC: Type.Boolean({ default: true }),
@@ -99,7 +103,10 @@ export function loadConfig (env: NodeJS.ProcessEnv): Config {
   if (!BACKOFF_SECONDS.test(values.WEBHOOK_BACKOFF_SECONDS)) problems.push('WEBHOOK_BACKOFF_SECONDS must be three whole numbers of seconds, such as 5,60,300')
   problems.push(...secretProblems(values, production), ...storeProblems(values))
   if (values.HEADERS_TIMEOUT_MS > values.REQUEST_TIMEOUT_MS) problems.push('HEADERS_TIMEOUT_MS must not be above REQUEST_TIMEOUT_MS')
-  if ((values.TLS_CERT === '') !== (values.TLS_KEY === '')) problems.push('TLS_CERT and TLS_KEY belong together: set both or neither')
+  // A name that is nearly production must not boot without what production asks for.
+  if (!ENVIRONMENTS.includes(values.NODE_ENV)) problems.push(`NODE_ENV must be one of ${ENVIRONMENTS.join(', ')}`)
+  if (!LOG_LEVELS.includes(values.LOG_LEVEL)) problems.push(`LOG_LEVEL must be one of ${LOG_LEVELS.join(', ')}`)
+  problems.push(...tlsProblems(values))
   const anomalyThresholds = readThresholds(values.ANOMALY_THRESHOLDS, problems)
   if (production) problems.push(...productionProblems(env, values, trustedProxies))
   if (problems.length > 0) throw new ConfigError(problems)
@@ -131,7 +138,7 @@ export function loadConfig (env: NodeJS.ProcessEnv): Config {
     webhookBackoffMs: Object.freeze(listOf(values.WEBHOOK_BACKOFF_SECONDS).map((seconds) => Number(seconds) * 1000)),
     webhookUnsafeAllowedRanges: Object.freeze(unsafeRanges),
     worker: values.RUN_WORKER,
-    logLevel: String(values.LOG_LEVEL),
+    logLevel: values.LOG_LEVEL,
     dataFolder: values.DATA_DIR
   })
 }
@@ -193,6 +200,27 @@ function rangeProblems (ranges: readonly string[], problem: string): string[] {
       return [problem]
     }
   })
+}
+
+function tlsProblems ({ TLS_CERT: cert, TLS_KEY: key }: Values): string[] {
+  if (cert === '' && key === '') return []
+  if (cert === '' || key === '') return ['TLS_CERT and TLS_KEY belong together: set both or neither']
+  const problems: string[] = []
+  const contents = { TLS_CERT: cert, TLS_KEY: key }
+  for (const name of ['TLS_CERT', 'TLS_KEY'] as const) {
+    try {
+      contents[name] = readFileSync(contents[name], 'utf8')
+    } catch (err) {
+      problems.push(`${name} cannot be read (${err instanceof Error && 'code' in err ? String(err.code) : 'error'})`)
+    }
+  }
+  if (problems.length > 0) return problems
+  try {
+    createSecureContext({ cert: contents.TLS_CERT, key: contents.TLS_KEY })
+    return []
+  } catch {
+    return ['TLS_CERT and TLS_KEY must be PEM files of a certificate and its key']
+  }
 }
 
 function storeProblems (values: Values): string[] {

@@ -2,19 +2,21 @@
  * The demonstration: starts the whole service on the embedded default in a temporary folder, then acts as an operator and as a
  * partner over real HTTP. `--once` ends the process, with exit code 0 only when every step went as promised.
  */
+import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command, CommanderError } from 'commander'
 import { loadConfig } from '../config.ts'
-import { runOperation, type OperatorDeps } from '../evaluation/operator.ts'
+import { OperationError, runOperation, type OperatorDeps } from '../evaluation/operator.ts'
 import { offerAdminSocket, adminSocketPath } from './admin-socket.ts'
 import { evaluateEverything, type Verdicts } from './demo/evaluations.ts'
 import { Partner, fieldsOf, verdictOf } from './demo/partner.ts'
 import { meetRefusals } from './demo/refusals.ts'
 import { paint, print, Report, resultsTable, showProgress } from './demo/report.ts'
 import { setUp, type Setup } from './demo/setup.ts'
+import { listBlueprintFiles } from './fb/files.ts'
 import { send, SURFACE_PREFIX } from './fb/http.ts'
 import { openRuntime } from './runtime.ts'
 
@@ -23,15 +25,37 @@ const EXAMPLES = fileURLToPath(new URL('../../examples', import.meta.url))
 interface DemoOptions { blueprints: string, once?: boolean, port: string }
 
 async function demonstrate (options: DemoOptions): Promise<void> {
+  if (!/^\d{1,5}$/.test(options.port) || Number(options.port) > 65_535) throw new OperationError('usage', '--port must be a port number; 0 picks a free one')
+  // What cannot be read is said before anything is started.
+  await listBlueprintFiles([options.blueprints])
   const folder = await mkdtemp(join(tmpdir(), 'flowbeacon-demo-'))
+  // However the process ends, nothing of the demonstration stays.
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  const interrupted = interruptions()
   try {
-    await runIn(folder, options)
+    await runIn(folder, options, interrupted)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
 }
 
-async function runIn (folder: string, options: DemoOptions): Promise<void> {
+interface Interruptions { readonly first: Promise<void>, isWaited: boolean }
+
+/** Ctrl-C ends the steps at once, and once they are done in order. */
+function interruptions (): Interruptions {
+  const state = { isWaited: false, first: Promise.resolve() }
+  state.first = new Promise((resolve) => {
+    for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]] as const) {
+      process.on(signal, () => {
+        if (!state.isWaited) process.exit(code)
+        resolve()
+      })
+    }
+  })
+  return state
+}
+
+async function runIn (folder: string, options: DemoOptions, interrupted: Interruptions): Promise<void> {
   const startedMs = Date.now()
   // None of the caller's own environment: the demonstration never touches a real store.
   const config = loadConfig({ DATA_DIR: folder, PORT: options.port, OPS_PORT: '0', LOG_LEVEL: 'silent' })
@@ -46,13 +70,14 @@ async function runIn (folder: string, options: DemoOptions): Promise<void> {
     const deps = { database, admission, kill, recordIdSecret: config.secrets.recordId, watermarkSecret: config.secrets.watermark, masterKeys: config.secrets.masterKeys, thresholds: config.anomalyThresholds, actor: 'demo' }
     const setup = await setUp(deps, options.blueprints)
     describeSetup(setup, options.blueprints)
+    if (setup.scenarios.length === 0) throw new OperationError('failed', 'no blueprint could be imported, so there is nothing to show')
     const report = new Report()
     const verdicts = await runSteps(report, deps, new Partner(url, setup.partner), setup)
     print(`\n${resultsTable(verdicts.rows)}\nC H M L I: violations by severity, critical to info.`)
     describeEnd(report, (Date.now() - startedMs) / 1000)
     if (report.failed.length > 0) process.exitCode = 1
     showCurl(url, setup.partner.key, options.once === true)
-    if (options.once !== true) await untilInterrupted(url, folder)
+    if (options.once !== true) await untilInterrupted(url, folder, interrupted)
   } finally {
     await socket.close()
     await runtime.close()
@@ -60,7 +85,6 @@ async function runIn (folder: string, options: DemoOptions): Promise<void> {
 }
 
 async function runSteps (report: Report, deps: OperatorDeps, partner: Partner, setup: Setup): Promise<Verdicts> {
-  if (setup.scenarios.length === 0) report.fail('no blueprint could be imported')
   await report.step('GET /governance/health: open, no key', async () => {
     const answer = await send({ origin: partner.origin, method: 'GET', target: `${SURFACE_PREFIX}/governance/health` })
     return { expected: '200, service flowbeacon-public-api', met: answer.status === 200 && fieldsOf(answer.json)['service'] === 'flowbeacon-public-api', got: `${verdictOf(answer)} ${answer.text}` }
@@ -77,8 +101,8 @@ async function runSteps (report: Report, deps: OperatorDeps, partner: Partner, s
 
 function describeSetup ({ scenarios, refused, dropped }: Setup, blueprints: string): void {
   showProgress('')
-  print(`${process.stdout.isTTY ? '\r\x1b[K' : ''}Two organizations and three keys made; from ${relative(process.cwd(), blueprints) || blueprints}: ${scenarios.length} blueprints imported, ${refused.length} refused` +
-    `${dropped > 0 ? `, ${dropped} fields beyond shape dropped` : ''}.`)
+  print(`${process.stdout.isTTY ? '\r\x1b[K' : ''}Two organizations and three keys made; from ${relative(process.cwd(), blueprints) || blueprints}: ${scenarios.length} ${scenarios.length === 1 ? 'blueprint' : 'blueprints'} imported, ${refused.length} refused` +
+    `${dropped > 0 ? `, ${dropped} ${dropped === 1 ? 'field' : 'fields'} beyond shape dropped` : ''}.`)
   for (const { path, reason } of refused) print(`  refused ${relative(blueprints, path) || path}: ${reason}`)
 }
 
@@ -97,13 +121,14 @@ function showCurl (url: string, key: string, isEnding: boolean): void {
   curl -s "${url}$P" -H "Authorization: Bearer $KEY" -H "X-FB-Signature: t=$T,v1=$S"\n`)
 }
 
-async function untilInterrupted (url: string, folder: string): Promise<void> {
-  print(`Running on ${url}${SURFACE_PREFIX}. The command line reaches it with DATA_DIR=${folder}. Ctrl-C ends it and removes the folder.`)
-  await new Promise<void>((resolve) => {
-    process.once('SIGINT', () => resolve())
-    process.once('SIGTERM', () => resolve())
-  })
+async function untilInterrupted (url: string, folder: string, interrupted: Interruptions): Promise<void> {
+  interrupted.isWaited = true
+  print(`Running on ${url}${SURFACE_PREFIX}. The command line reaches it with DATA_DIR=${folder}\nCtrl-C ends it and removes the folder.`)
+  await interrupted.first
 }
+
+// A reader that stops early (`npm run demo | head`) is not a failure of the service.
+process.stdout.on('error', (err: NodeJS.ErrnoException) => { if (err.code !== 'EPIPE') throw err })
 
 const program = new Command('demo')
   .description('Starts the service on the embedded default and walks through it as a partner would.')
@@ -120,6 +145,6 @@ try {
     process.exitCode = err.exitCode === 0 ? 0 : 2
   } else {
     process.stderr.write(`demo: ${err instanceof Error ? err.message : 'failed'}\n`)
-    process.exitCode = 1
+    process.exitCode = err instanceof OperationError && err.kind === 'usage' ? 2 : 1
   }
 }

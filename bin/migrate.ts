@@ -1,14 +1,11 @@
 /** Applies the migrations and ends: 0 when the database is current, 1 with the reason when it is not. */
-import { loadConfig } from '../config.ts'
-import { openDatabase, safeDatabaseError } from '../db/client.ts'
+import { openDatabase } from '../db/client.ts'
+import { orEnd, readConfig } from './boot.ts'
 
-try {
-  const database = await openDatabase({ url: loadConfig(process.env).databaseUrl })
+const { databaseUrl: url } = readConfig()
+await orEnd('the migrations cannot be applied', async () => {
+  const database = await openDatabase({ url })
   await database.migrate()
   await database.close()
-  process.stdout.write('the database is current\n')
-} catch (err) {
-  const { code, message } = safeDatabaseError(err)
-  process.stderr.write(`migration failed: ${message}${code === undefined ? '' : ` (${code})`}\n`)
-  process.exitCode = 1
-}
+})
+process.stdout.write('the database is current\n')

@@ -41,7 +41,8 @@ export async function listAnomalyEvents ({ database }: AnomalyDeps, args: Argume
 export async function suspendOneKey (deps: AnomalyDeps, args: Arguments, actor: string): Promise<object> {
   const key = await oneKey(deps.database, readText(args, 'key'))
   const outcome = await deps.database.db.transaction((tx) => suspendKey(tx, key.id, { reason: `suspended by ${actor}`, isCertain: true }))
-  if (outcome !== 'suspended') throw new OperationError('failed', `the key is ${key.state}, and only an active key can be suspended`)
+  // Suspended before: repeating the step is how an operator tells instances that it did not reach.
+  if (outcome !== 'suspended' && key.state !== 'suspended') throw new OperationError('failed', `the key is ${key.state}, and only an active key can be suspended`)
   await tellInstances(deps, key.id, 'suspension')
   return { id: key.id, prefix: key.prefix, state: 'suspended' }
 }

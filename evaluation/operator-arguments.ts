@@ -3,13 +3,13 @@ import type { Database } from '../db/client.ts'
 import { findOrganization } from '../db/queries/organizations.ts'
 import type { Permission } from '../plugins/context.ts'
 import { parseCidr } from '../plugins/lib/cidr.ts'
+import { LIMIT_MAX } from '../plugins/lib/sliding-window.ts'
 
 const PERMISSIONS: readonly Permission[] = ['governance:read', 'governance:evaluate', 'admin']
 const TEXT_CHARS_MAX = 200
 const RANGES_MAX = 100
 const PER_MINUTE_DEFAULT = 60
 const PER_HOUR_DEFAULT = 1000
-const LIMIT_MAX = 1_000_000
 const ISO_DATE = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2}))?$/
 
 /** Seconds that an instance may serve a key record from its cache (plugins/authentication.ts, CACHE_TTL_MS). */

@@ -11,6 +11,7 @@ const LEASE_MS = 30_000
 const POLL_MS = 1000
 const BACKOFF_MAX_MS = 5000
 const STOP_MS = 5000
+const RELEASE_MS = 1000
 const CONCURRENCY = 2
 
 export interface WorkerLogger { warn (fields: object, message: string): void }
@@ -35,7 +36,7 @@ export interface EndedEvaluation { id: string, orgId: string, state: 'complete' 
 export interface EvaluationWorker {
   /** Looks for work now. */
   kick (): void
-  /** Finishes the evaluations under way, or leaves them to their leases after five seconds. */
+  /** Gives back the evaluations under way, for the next worker to go on with at once; waits at most five seconds for a judgement. */
   stop (): Promise<void>
 }
 
@@ -106,20 +107,27 @@ export function startWorker (options: WorkerOptions): EvaluationWorker {
     }, leaseMs / 3)
     renewal.unref()
     try {
-      // Claimed just as the worker stops: the next one need not wait for this lease.
-      if (ending.signal.aborted) return await releaseEvaluation(database.db, lease)
-      for (const item of await loadItemsForWork(database.db, claimed.id)) {
-        if (ending.signal.aborted) return
-        const outcome = item.graph === null ? { result: null, error: 'Scenario not found' } : await judge.judge(item.graph)
-        if (ending.signal.aborted && outcome.result === null) return
-        if (!await recordItem(database.db, { ...lease, position: item.position, ...outcome })) return
-      }
-      await finish(claimed, lease)
+      const end = await judgeItems(lease, judge)
+      // What a stopping worker holds is given back with its attempt: the next one need not wait for this lease.
+      if (end === 'stopping') await releaseEvaluation(database.db, lease)
+      if (end === 'judged') await finish(claimed, lease)
     } catch (err) {
       logger.warn(safeDatabaseError(err), 'an evaluation was left to its lease')
     } finally {
       clearInterval(renewal)
     }
+  }
+
+  async function judgeItems (lease: Lease, judge: GraphJudge): Promise<'judged' | 'stopping' | 'lost'> {
+    if (ending.signal.aborted) return 'stopping'
+    for (const item of await loadItemsForWork(database.db, lease.evaluationId)) {
+      if (ending.signal.aborted) return 'stopping'
+      const outcome = item.graph === null ? { result: null, error: 'Scenario not found' } : await judge.judge(item.graph)
+      // A thread that was ended with the worker says nothing of its scenario.
+      if (ending.signal.aborted && outcome.result === null) return 'stopping'
+      if (!await recordItem(database.db, { ...lease, position: item.position, ...outcome })) return 'lost'
+    }
+    return 'judged'
   }
 
   async function pause (ms: number): Promise<void> {
@@ -138,14 +146,18 @@ export function startWorker (options: WorkerOptions): EvaluationWorker {
   async function stop (): Promise<void> {
     ending.abort()
     kick()
-    let timer: NodeJS.Timeout | undefined
-    const deadline = new Promise((resolve) => { timer = setTimeout(resolve, STOP_MS) })
-    await Promise.race([lanes, deadline])
+    await atMost(STOP_MS, lanes)
+    // A judgement that was waited for in vain ends with its thread, and its lane gives the evaluation back.
     await Promise.all(judges.map((judge) => judge.close()))
     // A database that is away may never answer.
-    await Promise.race([unlisten.then((end) => end()).catch(() => {}), deadline])
-    clearTimeout(timer)
+    await atMost(RELEASE_MS, Promise.all([lanes, unlisten.then((end) => end()).catch(() => {})]))
   }
 
   return { kick, stop }
+}
+
+async function atMost (ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  await Promise.race([work, new Promise((resolve) => { timer = setTimeout(resolve, ms) })])
+  clearTimeout(timer)
 }

@@ -26,8 +26,10 @@ export interface LayersOptions {
   anomalyDetection: AnomalyDetectionOptions
   watermark: WatermarkOptions
   killSwitch: KillSwitchOptions
-  /** Told how long each part of the chain took, once a request that reached its end. Default none. */
-  onLayerDone?: (layer: LayerName, microseconds: number) => void
+  /** Told which layer a request passed, and how long that took. Default none. */
+  onLayerDone?: (layer: LayerName, microseconds: number, request: FastifyRequest) => void
+  /** Told how long the layer took that ended the chain with a refusal. Default none. */
+  onLayerRefused?: (microseconds: number, request: FastifyRequest) => void
 }
 
 /** Names of the layers, as on the security page; the index plus one is the layer's number. */
@@ -38,7 +40,8 @@ export type LayerName = typeof LAYER_NAMES[number]
 
 /** Registers all ten layers on this scope, in their order. */
 export async function registerLayers (app: FastifyInstance, options: LayersOptions): Promise<void> {
-  const { startClock, stopClock } = layerClock(app, options.onLayerDone)
+  const { startClock, stopClock, timeRefusals } = layerClock(app, options)
+  timeRefusals()
   startClock('onRequest')
   await app.register(transport, options.transport)
   stopClock('onRequest', 'transport')
@@ -71,26 +74,35 @@ type Phase = 'onRequest' | 'preParsing' | 'onSend' | 'onResponse'
 interface LayerClock {
   /** From here on in this phase, time belongs to the layer that is registered next. */
   startClock (phase: Phase): void
-  /** Tells how long the layer registered last took in this phase. A layer that refuses is not told: its request ends there. */
+  /** Tells how long the layer registered last took in this phase. One that refuses never gets there: its request goes on at onSend. */
   stopClock (phase: Phase, layer: LayerName): void
+  /** Tells how long the layer took that refused. Before any other hook of that phase, so that nothing else is counted as its time. */
+  timeRefusals (): void
 }
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Milliseconds (monotonic) at which the last timed layer was done. */
     layerDoneAt: number
+    /** Whether the layers before the body have all let the request pass. */
+    isChainDone: boolean
   }
 }
 
-function layerClock (app: FastifyInstance, onLayerDone: LayersOptions['onLayerDone']): LayerClock {
-  if (onLayerDone === undefined) return { startClock () {}, stopClock () {} }
+function layerClock (app: FastifyInstance, { onLayerDone, onLayerRefused }: LayersOptions): LayerClock {
+  if (onLayerDone === undefined) return { startClock () {}, stopClock () {}, timeRefusals () {} }
   app.decorateRequest('layerDoneAt', 0)
+  app.decorateRequest('isChainDone', false)
   return {
     startClock: (phase) => addHook(app, phase, (request) => { request.layerDoneAt = performance.now() }),
     stopClock: (phase, layer) => addHook(app, phase, (request) => {
       const nowMs = performance.now()
-      onLayerDone(layer, (nowMs - request.layerDoneAt) * 1000)
+      onLayerDone(layer, (nowMs - request.layerDoneAt) * 1000, request)
       request.layerDoneAt = nowMs
+      if (layer === 'rate-limits') request.isChainDone = true
+    }),
+    timeRefusals: () => addHook(app, 'onSend', (request) => {
+      if (request.refusal !== null && !request.isChainDone) onLayerRefused?.((performance.now() - request.layerDoneAt) * 1000, request)
     })
   }
 }

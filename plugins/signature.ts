@@ -76,7 +76,7 @@ async function takeBody (request: FastifyRequest, reply: FastifyReply, payload: 
   // Only a caller whose body is wanted is told to send it.
   if (request.headers.expect !== undefined) reply.raw.writeContinue()
   const body = await readBody(payload, options).catch((err: unknown) => { throw err instanceof BodyError ? refusalOf(err.failure) : err })
-  if (declared !== undefined && Number(declared) !== body.length) throw new ApiError('malformed_request', { detail: 'The body is not as long as Content-Length says.', reason: 'framing' })
+  if (declared !== undefined && Number(declared) !== body.length) throw new ApiError('malformed_request', { detail: 'The body is not as long as Content-Length says.', reason: 'body_length' })
   return body
 }
 

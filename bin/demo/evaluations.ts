@@ -28,7 +28,7 @@ export async function evaluateEverything (report: Report, partner: Partner, { sc
 
 async function firstBatch (report: Report, partner: Partner, scenarioIds: string[], verdicts: Verdicts): Promise<void> {
   let batch: Batch | null = null
-  await report.step(`Signed POST /evaluate with ${scenarioIds.length} scenarios`, async () => {
+  await report.step(`Signed POST /evaluate with ${counted(scenarioIds.length, 'scenario')}`, async () => {
     const evaluated = await partner.evaluate(scenarioIds)
     batch = evaluated.batch
     return { expected: '200 with evaluation_id and result_token', met: batch !== null, got: `${verdictOf(evaluated.answer)} ${batch?.evaluationId ?? ''}` }
@@ -40,7 +40,7 @@ async function firstBatch (report: Report, partner: Partner, scenarioIds: string
   await report.step('Poll GET /evaluations/{evaluation_id}', async () => {
     const polled = await partner.poll(accepted, (status, completed, total) => showProgress(`${status}: ${completed} of ${total}`))
     scenarios = polled.scenarios
-    return { expected: 'status complete', met: polled.status === 'complete', got: `status ${polled.status}, ${scenarios.length} scenarios` }
+    return { expected: 'status complete', met: polled.status === 'complete', got: `status ${polled.status}, ${counted(scenarios.length, 'scenario')}` }
   })
   await report.step('GET /results/{token}: the token alone, no key', async () => {
     const answer = await partner.redeem(accepted)
@@ -57,7 +57,7 @@ async function firstBatch (report: Report, partner: Partner, scenarioIds: string
 async function otherBatches (report: Report, partner: Partner, chunks: string[][], verdicts: Verdicts): Promise<void> {
   const total = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
   let done = 0
-  await report.step(`The remaining ${total} scenarios in ${chunks.length} requests`, async () => {
+  await report.step(`The remaining ${counted(total, 'scenario')} in ${counted(chunks.length, 'request')}`, async () => {
     for (let start = 0; start < chunks.length; start += BATCHES_UNDER_WAY) {
       const batches: Batch[] = []
       for (const chunk of chunks.slice(start, start + BATCHES_UNDER_WAY)) {
@@ -74,7 +74,7 @@ async function otherBatches (report: Report, partner: Partner, chunks: string[][
         done += batch.scenarioIds.length
       }
     }
-    return { expected: `${chunks.length} batches complete, each result fetched once`, met: true, got: `${done} scenarios` }
+    return { expected: `${counted(chunks.length, 'batch', 'batches')} complete, each result fetched once`, met: true, got: counted(done, 'scenario') }
   })
 }
 
@@ -86,6 +86,10 @@ function rowsOf (scenarios: readonly EvaluatedScenario[], results: ReturnType<ty
     for (const { severity } of listOf(byId.get(id)?.['violations'])) severities[String(severity)] = (severities[String(severity)] ?? 0) + 1
     return { name, score, gaps, severities, error: byId.has(id) ? error : error ?? 'missing in the results' }
   })
+}
+
+function counted (count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`
 }
 
 function chunksOf (ids: readonly string[]): string[][] {

@@ -32,12 +32,6 @@ export class Report {
     if (!met) this.#failed.push(`${number}. ${title}`)
     return met
   }
-
-  /** Counts something that went wrong outside a step. */
-  fail (what: string): void {
-    this.#failed.push(what)
-    print(`    ${paint(31, '✗')} ${what}`)
-  }
 }
 
 export function print (text: string): void {

@@ -16,7 +16,8 @@ interface WireOptions { json?: boolean, key?: string, data?: string, bodyFile?: 
 export function addWireCommands (program: Command): void {
   withWireOptions(program.command('sign').description('print the signature header for a request'))
     .addHelpText('after', '\nThe signature covers time, method, path (with /api/public/v1, without the query) and the exact bytes of the body; it is good for 300 s.\n\n' +
-      'Example:\n  $ export FB_API_KEY=fb_live_…\n  $ fb sign POST /evaluate --body-file request.json\n  X-FB-Signature: t=1767225600,v1=…')
+      'Example:\n  $ export FB_API_KEY=fb_live_…\n  $ fb sign POST /evaluate --body-file request.json\n  X-FB-Signature: t=1767225600,v1=…\n' +
+      '  $ curl "$URL/api/public/v1/scenarios" -H "Authorization: Bearer $FB_API_KEY" -H "$(fb sign GET /scenarios)"')
     .action(sign)
   withWireOptions(program.command('call').description('sign a request, send it, print the answer'))
     .option('--url <url>', `where the service is (default: FB_API_URL or ${URL_DEFAULT})`)
@@ -64,7 +65,7 @@ async function prepare (methodText: string, path: string, options: WireOptions):
   const key = options.key ?? process.env['FB_API_KEY']
   if (key !== undefined && !isApiKey(key)) throw new OperationError('usage', 'the key must be fb_live_ and 48 lowercase hex characters')
   const target = withPrefix(path)
-  if (target !== path && options.json !== true) note(`${SURFACE_PREFIX} was put before the path: ${target.split('?', 1)[0]}`)
+  if (target !== path && options.json !== true) note(`${SURFACE_PREFIX} was put before the path`)
   return { method, target, body, key }
 }
 

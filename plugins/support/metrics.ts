@@ -1,21 +1,51 @@
-/** Prometheus metrics of the service: requests, per layer passed and refused, latency. Labels come from closed sets only. */
+/**
+ * Prometheus metrics of the service: requests, and for each layer what it passed, what it refused by code, and how long it took.
+ * Labels come from closed sets only. A layer counts a request when the request's kind of access makes it speak.
+ */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ErrorCode } from '../../errors.ts'
+import { accessOf, type Access } from '../context.ts'
 import type { LayerName } from '../index.ts'
 
-/** Layers in the order in which they run on a request, which decides what a refused request had passed. */
-const RUN_ORDER: readonly LayerName[] = ['transport', 'kill-switch', 'authentication', 'signature', 'ip-allowlist', 'org-scope', 'permission-scopes', 'rate-limits', 'watermark']
+const ALL: readonly Access[] = ['key', 'open', 'result-token']
+const KEY: readonly Access[] = ['key']
 
+/** On which routes a layer judges. */
+const JUDGES: Readonly<Record<LayerName, readonly Access[]>> = {
+  transport: ALL,
+  authentication: KEY,
+  signature: KEY,
+  'ip-allowlist': KEY,
+  'org-scope': KEY,
+  'permission-scopes': KEY,
+  'rate-limits': KEY,
+  'anomaly-detection': ALL,
+  watermark: ALL,
+  'kill-switch': ALL
+}
+
+/** The layer that refuses with this code. */
 const LAYER_OF_CODE: ReadonlyMap<ErrorCode, LayerName> = new Map<ErrorCode, LayerName>([
-  ['https_required', 'transport'], ['browser_refused', 'transport'],
+  ['https_required', 'transport'], ['browser_refused', 'transport'], ['uri_too_long', 'transport'], ['headers_too_large', 'transport'],
   ['api_disabled', 'kill-switch'],
   ['invalid_api_key', 'authentication'],
-  ['signature_missing', 'signature'], ['signature_invalid', 'signature'], ['payload_too_large', 'signature'],
+  ['signature_missing', 'signature'], ['signature_invalid', 'signature'], ['payload_too_large', 'signature'], ['request_timeout', 'signature'],
   ['ip_not_allowed', 'ip-allowlist'],
   ['organization_mismatch', 'org-scope'],
   ['insufficient_permission', 'permission-scopes'],
   ['rate_limited', 'rate-limits'], ['signature_replayed', 'rate-limits']
+])
+
+/** Codes that several parts of the service refuse with: the private reason tells which layer it was. */
+const LAYER_OF_REASON: ReadonlyMap<string, LayerName> = new Map<string, LayerName>([
+  ['malformed_request framing', 'transport'], ['malformed_request target', 'transport'],
+  ['malformed_request body', 'signature'], ['malformed_request body_length', 'signature'],
+  ['malformed_request record_id', 'org-scope'],
+  ['unavailable key_store', 'authentication'],
+  ['unavailable epoch', 'rate-limits'],
+  ['unavailable audit', 'watermark'],
+  ['unavailable kill_switch_unknown', 'kill-switch']
 ])
 
 const SECONDS_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
@@ -23,7 +53,10 @@ const SECONDS_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 export interface Metrics {
   readonly registry: Registry
   observeRequest (request: FastifyRequest, reply: FastifyReply): void
-  observeLayer (layer: LayerName, microseconds: number): void
+  /** A layer let a request pass. */
+  observeLayer (layer: LayerName, microseconds: number, request: FastifyRequest): void
+  /** The chain ended early: what the layer that refused took. */
+  observeRefusal (microseconds: number, request: FastifyRequest): void
   /** A circuit towards a part of a store opened or closed. */
   observeCircuit (store: 'redis', shard: string, state: 'open' | 'closed'): void
 }
@@ -39,6 +72,8 @@ export function createMetrics (): Metrics {
   const degraded = new Counter({ name: 'flowbeacon_degraded_requests_total', help: 'Requests whose windows were judged in process because their store was away', registers: [registry] })
   const circuitOpen = new Gauge({ name: 'flowbeacon_circuit_open', help: '1 while a part of a store is away and not asked; the shard is empty but for a cluster', labelNames: ['store', 'shard'], registers: [registry] })
   const circuitOpened = new Counter({ name: 'flowbeacon_circuit_opened_total', help: 'How often a circuit opened', labelNames: ['store', 'shard'], registers: [registry] })
+  // All ten are there from the first scrape: a series that appears late reads as a gap.
+  for (const layer of Object.keys(JUDGES)) passed.inc({ layer }, 0)
 
   return {
     registry,
@@ -46,20 +81,31 @@ export function createMetrics (): Metrics {
       circuitOpen.set({ store, shard }, state === 'open' ? 1 : 0)
       if (state === 'open') circuitOpened.inc({ store, shard })
     },
-    observeLayer: (layer, microseconds) => layerSeconds.observe({ layer }, microseconds / 1e6),
+    observeLayer (layer, microseconds, request) {
+      if (!JUDGES[layer].includes(accessOf(request)) || refusingLayer(request) === layer) return
+      passed.inc({ layer })
+      layerSeconds.observe({ layer }, microseconds / 1e6)
+    },
+    observeRefusal (microseconds, request) {
+      const layer = refusingLayer(request)
+      if (layer !== null) layerSeconds.observe({ layer }, microseconds / 1e6)
+    },
     observeRequest (request, reply) {
       const route = request.is404 ? '*' : request.routeOptions.url ?? '*'
       requests.inc({ method: request.method, route, status: reply.statusCode })
       seconds.observe({ route }, reply.elapsedTime / 1000)
       if (request.degraded) degraded.inc()
-      const code = request.refusal?.code
-      const refusingLayer = code === undefined ? undefined : LAYER_OF_CODE.get(code)
-      if (refusingLayer !== undefined && code !== undefined) refused.inc({ layer: refusingLayer, code })
-      const applies = request.routeOptions.config.access === 'open' ? 2 : RUN_ORDER.length
-      for (const layer of RUN_ORDER.slice(0, applies)) {
-        if (layer === refusingLayer) break
-        passed.inc({ layer })
-      }
+      const layer = refusingLayer(request)
+      if (layer !== null && request.refusal !== null) refused.inc({ layer, code: request.refusal.code })
     }
   }
+}
+
+/** The layer that refused this request, or null: nobody did, or the parser or the route. */
+function refusingLayer (request: FastifyRequest): LayerName | null {
+  const { refusal } = request
+  if (refusal === null) return null
+  // An address that failed too often is refused where its failures are counted.
+  if (refusal.code === 'rate_limited' && refusal.reason === 'address') return accessOf(request) === 'key' ? 'authentication' : 'rate-limits'
+  return LAYER_OF_CODE.get(refusal.code) ?? LAYER_OF_REASON.get(`${refusal.code} ${refusal.reason ?? ''}`) ?? null
 }

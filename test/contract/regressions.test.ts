@@ -28,7 +28,11 @@ await onEachStore(t, 'a redemption that cannot be undone', async (t, stores) => 
     unavailable(await fetchResults(token))
     await mendDelete()
     await mendAudit()
-    t.equal((await fetchResults(token)).status, 410, 'the use that could not be given back stays spent')
+    // It is given back in the background, now that it can be: once.
+    let answer = await fetchResults(token)
+    while (answer.status === 410) answer = await fetchResults(token)
+    t.equal(answer.status, 200)
+    t.equal((await fetchResults(token)).status, 410)
   })
 
   await t.test('answers 503 when the windows store cannot take it back either, and goes on to the next request', async () => {
@@ -117,7 +121,7 @@ await onEachStore(t, 'a judgement that goes wrong', async (t, stores) => {
     t.ok(slowestMs < 2_000, `the slowest answer took ${Math.round(slowestMs)} ms`)
   })
 
-  await t.test('a worker that is stopped during a judgement ends in time and records nothing of it', async (t) => {
+  await t.test('a worker that is stopped during a judgement ends in time, records nothing of it and gives the evaluation back', async (t) => {
     const { id } = await submit(server.url, caller, [named('one', 'Good'), named('two', 'HANG'), named('three', 'Good')])
     leftBehind = id
     let completed = 0
@@ -130,12 +134,10 @@ await onEachStore(t, 'a judgement that goes wrong', async (t, stores) => {
   await t.test('and the next worker goes on with what was left, to the same end as if nothing had happened', async (t) => {
     const { runtime, url } = await start(stores, { RUN_WORKER: 'false' })
     t.teardown(() => runtime.close())
-    const [left] = rowsOf(await runtime.database.db.execute(sql`select state, lease_until > now() as leased from evaluations where id = ${leftBehind}`))
-    t.match(left, { state: /processing|pending/ })
+    const [left] = rowsOf(await runtime.database.db.execute(sql`select state, attempt, lease_until from evaluations where id = ${leftBehind}`))
+    t.same(left, { state: 'pending', attempt: 0, lease_until: null }, 'nobody waits for a lease')
     const items = rowsOf(await runtime.database.db.execute(sql`select position, finished_at is not null as finished, error from evaluation_items where evaluation_id = ${leftBehind} order by position`))
     t.same(items.map(({ finished, error }) => [finished, error]), [[true, null], [false, null], [false, null]])
-    // Thirty seconds of lease are not waited for.
-    await runtime.database.db.execute(sql`update evaluations set lease_until = now() - interval '1 second' where id = ${leftBehind} and state = 'processing'`)
     await judge(runtime, leftBehind)
     const { body } = await call(url, caller, 'GET', `/evaluations/${leftBehind}`)
     t.equal(body.data.status, 'complete')

@@ -3,10 +3,10 @@ import t from 'tap'
 import { openDatabase, type Database } from '../../db/client.ts'
 import { createEvaluation, findEvaluation, findItems, type EvaluationRow, type NewItem } from '../../db/queries/evaluations.ts'
 import { createOrganization } from '../../db/queries/organizations.ts'
-import { claimEvaluation, recordItem } from '../../db/queries/system.ts'
+import { claimEvaluation, recordItem, releaseEvaluation } from '../../db/queries/system.ts'
 import { importBlueprint } from '../../evaluation/graph/import.ts'
 import type { FactGraph } from '../../evaluation/graph/types.ts'
-import { startWorker, type WorkerOptions } from '../../evaluation/worker.ts'
+import { startWorker, type EvaluationWorker, type WorkerOptions } from '../../evaluation/worker.ts'
 import { mintRecordId, ulid } from '../../plugins/lib/record-id.ts'
 import { FLOW } from '../helper/service.ts'
 
@@ -148,6 +148,48 @@ t.test('a stopped worker takes nothing more', async (t) => {
   const id = await submit(item(0))
   worker.kick()
   t.match(await findEvaluation(database.db, orgId, id), { state: 'pending', completed: 0 })
+})
+
+t.test('what a worker claims just as it is stopped is given back with its attempt, for the next one to take at once', async (t) => {
+  const id = await submit(item(0))
+  let asked = 0
+  const holder: { worker?: EvaluationWorker } = {}
+  let tellStopped: (stopped: Promise<void> | undefined) => void
+  const stopped = new Promise<Promise<void> | undefined>((resolve) => { tellStopped = resolve })
+  const stopping: Database = new Proxy(database, {
+    get (target, name, receiver) {
+      // The second look at the queue is the claim.
+      if (name === 'db' && ++asked === 2) tellStopped(holder.worker?.stop())
+      return Reflect.get(target, name, receiver) as unknown
+    }
+  })
+  const started = start({ database: stopping, concurrency: 1 })
+  holder.worker = started.worker
+  await stopped
+  t.same(await database.db.query.evaluations.findFirst({ columns: { state: true, attempt: true, leaseWorker: true, leaseUntil: true }, where: (row, { eq }) => eq(row.id, id) }),
+    { state: 'pending', attempt: 0, leaseWorker: null, leaseUntil: null })
+  t.same(started.warnings, [])
+  const next = start({ workerId: 'w2' })
+  t.match(await ended(id), { state: 'complete', completed: 1 })
+  await next.worker.stop()
+})
+
+t.test('of twenty workers that claim at once one gets an evaluation, and a claim that lapsed is gone', async (t) => {
+  const id = await submit(item(0))
+  const claims = await Promise.all(Array.from({ length: 20 }, (_, n) => claimEvaluation(database.db, { workerId: `w${n}`, leaseMs: 60_000 })))
+  const winners = claims.filter((claim) => claim !== null)
+  t.match(winners, [{ id, attempt: 1 }])
+  t.equal(winners.length, 1)
+  const winner = { evaluationId: id, workerId: `w${claims.findIndex((claim) => claim !== null)}`, attempt: 1 }
+  await releaseEvaluation(database.db, { ...winner, workerId: 'somebody' })
+  t.match(await findEvaluation(database.db, orgId, id), { state: 'processing' }, 'only the holder gives back')
+  await releaseEvaluation(database.db, winner)
+  t.match(await findEvaluation(database.db, orgId, id), { state: 'pending' })
+  const { worker } = start()
+  await ended(id)
+  await releaseEvaluation(database.db, winner)
+  t.match(await findEvaluation(database.db, orgId, id), { state: 'complete' }, 'and only what it still holds')
+  await worker.stop()
 })
 
 t.test('a concurrency that is no whole number above zero is refused', async (t) => {
