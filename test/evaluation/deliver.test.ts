@@ -151,3 +151,32 @@ t.test('two workers never send the same delivery at the same time', async (t) =>
   t.equal(receiver.received.length, 60)
   t.equal(new Set(receiver.received.map(({ headers }) => headers['webhook-id'])).size, 60)
 })
+
+t.test('deliveries of a paused organization wait without an attempt, and go on when it is paused no longer', async (t) => {
+  const receiver = await startReceiver()
+  t.teardown(() => receiver.close())
+  const { id } = await subscribe(receiver.url)
+  await queue(id, 3)
+  let paused = { everything: false, orgs: [orgId] }
+  let asked = 0
+  const { worker } = start({
+    paused: () => {
+      asked++
+      return paused
+    }
+  })
+  t.teardown(() => worker.stop())
+  for (const next of [paused, { everything: true, orgs: [] }]) {
+    paused = next
+    const before = asked
+    await until(async () => {
+      worker.kick()
+      return asked > before + 3
+    })
+    t.same((await log(id)).map(({ state, attempts }) => [state, attempts.length]), [['pending', 0], ['pending', 0], ['pending', 0]])
+  }
+  paused = { everything: false, orgs: [`org_${ulid()}`] }
+  worker.kick()
+  await until(async () => (await log(id)).every(({ state }) => state === 'delivered'))
+  t.equal(receiver.received.length, 3)
+})
