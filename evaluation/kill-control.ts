@@ -10,6 +10,8 @@ import { OperationError } from './operator-arguments.ts'
 
 /** A store that has not answered by then counts as away. */
 const STORE_DEADLINE_MS = 1500
+/** Once one store has answered, the others have this long: a switch does not wait for a store that hangs. */
+const GRACE_MS = 400
 const CONFIRM_EVERY_MS = 25
 const CONFIRM_DEADLINE_MS = 5000
 /** An instance reports each second; one that was not heard of for this long is not running, or is cut off from every store. */
@@ -51,7 +53,7 @@ export interface Arrival { readonly id: string, readonly role: string, readonly 
 /** What the stores know, merged. Rejects with `unavailable` when none answers. */
 export async function readKillState (control: KillControl): Promise<KnownState> {
   const stores = storesOf(control)
-  const readings = await Promise.all(stores.map((store) => attempt(store.read())))
+  const readings = await readEach(stores)
   const known = new Map<string, KillEvent>()
   const answered = readings.filter((reading): reading is KillReading => reading !== null)
   for (const { events, deferred } of answered) takeEvents(known, [...events, ...deferred])
@@ -114,6 +116,20 @@ export async function waitForInstances (stores: readonly KillStore[], startedMs:
     await wait(CONFIRM_EVERY_MS)
   }
   return running.map((instance) => ({ id: instance.id, role: instance.role, ms: arrivedMs.get(instanceKey(instance)) ?? null }))
+}
+
+/** Every store's reading, in their order; null for one that has not answered in time. */
+async function readEach (stores: readonly KillStore[]): Promise<Array<KillReading | null>> {
+  const readings: Array<KillReading | null> = stores.map(() => null)
+  const reads = stores.map(async (store, index) => {
+    readings[index] = await attempt(store.read())
+    if (readings[index] === null) throw new Error('no answer')
+  })
+  const ending = new AbortController()
+  const grace = Promise.any(reads).then(() => wait(GRACE_MS, undefined, { signal: ending.signal }))
+  await Promise.race([Promise.allSettled(reads), grace.catch(() => Promise.allSettled(reads))])
+  ending.abort()
+  return [...readings]
 }
 
 async function fingerprintNow (stores: readonly KillStore[]): Promise<string> {

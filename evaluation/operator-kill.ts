@@ -14,7 +14,7 @@ const HISTORY_DEFAULT = 10
 const HISTORY_MAX = 1000
 const ORG_ID = /^org_[A-Za-z0-9_-]{1,60}$/
 const KEY_ID = /^key_[A-Za-z0-9_-]{1,60}$/
-const LOOK_UP_DEADLINE_MS = 1500
+const LOOK_UP_DEADLINE_MS = 1000
 /** No organization: what is refused in its name is nobody's. */
 export const DRILL_ORG = 'org_drill'
 /** A drill that is broken off lifts itself. */
