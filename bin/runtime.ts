@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import { buildApp } from '../app.ts'
 import type { Config } from '../config.ts'
-import { openAuditWriter, openDatabase, type Database } from '../db/client.ts'
-import { addRefusalCounts } from '../db/queries/system.ts'
+import { openDatabase, type Database } from '../db/client.ts'
+import { addRefusalCounts, insertAuditRows } from '../db/queries/system.ts'
 import { startDelivery, type DeliveryLogger } from '../evaluation/deliver.ts'
 import { createEgress, type Egress } from '../evaluation/egress.ts'
 import type { KillControl } from '../evaluation/kill-control.ts'
@@ -50,8 +50,7 @@ export async function openRuntime (config: Config, options: RuntimeOptions = {})
     await database.close()
     throw err
   })
-  const writer = await openAuditWriter({ url: config.databaseUrl }, database)
-  const audit = groupCommitSink({ write: (rows) => writer.write(rows) })
+  const audit = groupCommitSink({ write: (rows) => insertAuditRows(database, rows) })
   const refusals = refusalCounter({ write: (counts) => addRefusalCounts(database.db, counts) })
   let draining = false
 
@@ -91,7 +90,6 @@ export async function openRuntime (config: Config, options: RuntimeOptions = {})
     await killSwitch.stop()
     await audit.close()
     await refusals.close()
-    await writer.close()
     await windows.close()
     await database.close()
     await ops.close()

@@ -4,8 +4,8 @@
  */
 import { buildApp } from '../../app.ts'
 import { loadConfig } from '../../config.ts'
-import { openAuditWriter, openDatabase } from '../../db/client.ts'
-import { addRefusalCounts } from '../../db/queries/system.ts'
+import { openDatabase } from '../../db/client.ts'
+import { addRefusalCounts, insertAuditRows } from '../../db/queries/system.ts'
 import { createEgress } from '../../evaluation/egress.ts'
 import type { AuditRow, AuditSink } from '../../plugins/context.ts'
 import { groupCommitSink, refusalCounter } from '../../plugins/support/audit-log.ts'
@@ -33,13 +33,12 @@ await serve(async () => {
   const redis = connectRedis(config.redisUrl)
   await whenReady(redis)
   const stores = { prefix: config.redisPrefix }
-  const writer = await openAuditWriter({ url: config.databaseUrl }, database)
   return await buildApp(config, {
     database,
     admission: redisAdmissionStore(redis, stores),
     singleUse: redisSingleUseStore(redis, stores),
     egress: createEgress({ allowHttp: false, unsafeAllowedRanges: [] }),
-    audit: sink((rows) => writer.write(rows)),
+    audit: sink((rows) => insertAuditRows(database, rows)),
     refusals: refusalCounter({ write: (counts) => addRefusalCounts(database.db, counts) }),
     raiseAnomaly: async () => {},
     killState: () => NOTHING_KILLED,

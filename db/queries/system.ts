@@ -116,7 +116,7 @@ function heldBy (lease: Lease): ReturnType<typeof and> {
   return and(eq(evaluations.id, lease.evaluationId), eq(evaluations.state, 'processing'), eq(evaluations.leaseWorker, lease.workerId), eq(evaluations.attempt, lease.attempt))
 }
 
-/** Writes audit rows in one statement. The service uses a writer of its own (`openAuditWriter`); this serves tests and tools. */
+/** Writes audit rows in one statement, over the connection that only this uses; durable once it resolves. */
 export async function insertAuditRows (database: Database, rows: readonly AuditRow[]): Promise<void> {
   await database.run(INSERT_AUDIT_ROWS, auditParameters(rows))
 }
