@@ -18,6 +18,9 @@ export { ConfigError, type Secrets } from './config-secrets.ts'
 const FLAGS = ['PUBLIC_API_REQUIRE_HMAC', 'PUBLIC_API_ENABLED', 'PUBLIC_API_ANOMALY_AUTO_SUSPEND']
 const ENVIRONMENTS = ['production', 'development', 'test']
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
+/** A balancer that asks for readiness every second or two has left by then. */
+const SHUTDOWN_DELAY_MS = 5000
+const UNSET = -1
 const BACKOFF_SECONDS = /^\d{1,5},\d{1,5},\d{1,5}$/
 
 const Environment = Type.Object({
@@ -46,6 +49,7 @@ const Environment = Type.Object({
   WEBHOOK_BACKOFF_SECONDS: Type.String({ default: '5,60,300' }),
   WEBHOOK_UNSAFE_ALLOWED_RANGES: Type.String({ default: '' }),
   RUN_WORKER: Type.Boolean({ default: true }),
+  SHUTDOWN_DELAY_MS: Type.Integer({ default: -1, minimum: -1, maximum: 15_000 }),
   LOG_LEVEL: Type.String({ default: 'info' }),
   DATA_DIR: Type.String({ default: '.flowbeacon' }),
   ANOMALY_THRESHOLDS: Type.String({ default: '' }),
@@ -86,6 +90,8 @@ export interface Config {
   /** Special addresses that webhooks may reach all the same: local stacks and tests; refused in production. */
   readonly webhookUnsafeAllowedRanges: readonly string[]
   readonly worker: boolean
+  /** Milliseconds between readiness going off and the end of listening. Default 5000 in production, else 0. */
+  readonly shutdownDelayMs: number
   readonly logLevel: string
   readonly dataFolder: string
 }
@@ -138,6 +144,7 @@ export function loadConfig (env: NodeJS.ProcessEnv): Config {
     webhookBackoffMs: Object.freeze(listOf(values.WEBHOOK_BACKOFF_SECONDS).map((seconds) => Number(seconds) * 1000)),
     webhookUnsafeAllowedRanges: Object.freeze(unsafeRanges),
     worker: values.RUN_WORKER,
+    shutdownDelayMs: values.SHUTDOWN_DELAY_MS === UNSET ? (production ? SHUTDOWN_DELAY_MS : 0) : values.SHUTDOWN_DELAY_MS,
     logLevel: values.LOG_LEVEL,
     dataFolder: values.DATA_DIR
   })

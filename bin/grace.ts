@@ -1,29 +1,36 @@
 /** Ends a process in order: on SIGTERM and SIGINT, and when something goes wrong that nobody caught. */
 import closeWithGrace from 'close-with-grace'
 
-const DRAIN_MS = 30_000
-/** postgres.js 3.4 may write once more to a connection that has just closed; the statement is lost and its caller has a deadline (db/deadline.ts). */
-const DRIVER_WRITE = /\bnextWrite\b.*[\\/]postgres[\\/](?:cjs[\\/])?src[\\/]connection\.js/
+const END_MS = 30_000
 
-export interface GraceLogger { fatal (fields: object, message: string): void, error (fields: object, message: string): void, info (fields: object, message: string): void }
+export interface GraceLogger { fatal (fields: object, message: string): void, info (fields: object, message: string): void }
 
-export function closeGracefully (logger: GraceLogger, close: () => Promise<void>): void {
-  closeWithGrace({ delay: DRAIN_MS, logger: false, skip: ['uncaughtException'] }, async ({ err, signal }) => {
-    if (err !== undefined) logger.fatal({ type: err.name, frames: framesOf(err) }, 'unhandled error')
+/**
+ * `close` is told whether to hurry: after an error nobody knows what still works. Ends with 0 after a signal; with 1 after an error, a close
+ * that failed or took longer than 30 s, and a second signal, which ends the process at once.
+ */
+export function closeGracefully (logger: GraceLogger, close: (options: { isHurried: boolean }) => Promise<void>): void {
+  const options = {
+    delay: END_MS,
+    logger: false as const,
+    onSecondSignal: (signal?: string) => logger.fatal({ signal }, 'a second signal: ending at once'),
+    onSecondError: (err: unknown) => logger.fatal(fieldsOf(err), 'another unhandled error: ending at once'),
+    onTimeout: (ms?: number) => logger.fatal({ ms }, 'closing took too long')
+  }
+  closeWithGrace(options, async ({ err, signal }) => {
+    if (err !== undefined) logger.fatal(fieldsOf(err), 'unhandled error')
     else logger.info({ signal }, 'draining')
-    await close()
-  })
-  process.on('uncaughtException', (err) => {
-    if (err instanceof TypeError && framesOf(err).some((frame) => DRIVER_WRITE.test(frame))) {
-      logger.error({ type: err.name }, 'the database driver wrote to a connection that had closed; what waited for it is given up')
-      return
+    try {
+      await close({ isHurried: err !== undefined })
+    } catch (cause) {
+      logger.fatal(fieldsOf(cause), 'closing failed')
+      throw cause
     }
-    logger.fatal({ type: err.name, frames: framesOf(err) }, 'unhandled error')
-    setTimeout(() => process.exit(1), DRAIN_MS).unref()
-    close().finally(() => process.exit(1)).catch(() => {})
   })
 }
 
-function framesOf (err: Error): string[] {
-  return (err.stack ?? '').split('\n').filter((line) => line.startsWith('    at '))
+// A message may hold what a partner sent; names and places in the code do not.
+function fieldsOf (err: unknown): object {
+  if (!(err instanceof Error)) return { type: typeof err }
+  return { type: err.name, frames: (err.stack ?? '').split('\n').filter((line) => line.startsWith('    at ')) }
 }

@@ -1,9 +1,10 @@
 /** Opens everything a process needs from one configuration, in order, and closes it in the reverse one. */
 import type { AddressInfo } from 'node:net'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import { buildApp } from '../app.ts'
 import type { Config } from '../config.ts'
-import { openDatabase, type Database } from '../db/client.ts'
+import { openDatabase, safeDatabaseError, type Database } from '../db/client.ts'
 import { addRefusalCounts, insertAuditRows } from '../db/queries/system.ts'
 import { startDelivery, type DeliveryLogger } from '../evaluation/deliver.ts'
 import { createEgress, type Egress } from '../evaluation/egress.ts'
@@ -13,11 +14,14 @@ import { startWorker, type EvaluationWorker } from '../evaluation/worker.ts'
 import type { AdmissionStore, SingleUseStore } from '../plugins/context.ts'
 import type { KillState } from '../plugins/lib/kill-state.ts'
 import { groupCommitSink, refusalCounter } from '../plugins/support/audit-log.ts'
-import { createMetrics } from '../plugins/support/metrics.ts'
+import { createMetrics, type Metrics } from '../plugins/support/metrics.ts'
 import { anomalyDetectorOf, anomalyResponder } from './anomalies.ts'
+import { bootLogger, type BootLogger } from './boot-log.ts'
+import { drainOf } from './drain.ts'
 import { openKillSwitch, type PausedWork } from './kill.ts'
 import { buildOps } from './ops.ts'
-import { openWindows } from './windows.ts'
+import { bringUpToDate, type Schema } from './schema.ts'
+import { openWindows, type Windows } from './windows.ts'
 
 export interface RuntimeOptions {
   /** Apply migrations first. Default true. */
@@ -37,16 +41,25 @@ export interface Runtime {
   readonly ops: FastifyInstance
   readonly stores: string
   listen (): Promise<{ url: string, opsUrl: string }>
-  /** Stops taking requests, answers those under way, then closes the stores. */
-  close (): Promise<void>
+  /**
+   * Says that it is not ready, gives its work back and asks clients to leave; after `delayMs` (default 0) stops listening, answers what is
+   * under way for at most fifteen seconds, and closes the stores.
+   */
+  close (options?: { delayMs?: number }): Promise<void>
 }
+
+const DRAIN_MS = 15_000
+const CURRENT: Schema = { isCurrent: true, whenCurrent: Promise.resolve(), stop () {} }
 
 export async function openRuntime (config: Config, options: RuntimeOptions = {}): Promise<Runtime> {
   const serve = options.serve ?? true
-  const database = await openDatabase({ url: config.databaseUrl })
-  if (options.migrate ?? true) await database.migrate()
+  const early = bootLogger(config)
+  const database = await openDatabase({
+    url: config.databaseUrl,
+    onChange: ({ isAway, cause }) => isAway ? early.warn(safeDatabaseError(cause), 'the database is away') : early.info({}, 'the database is back')
+  })
   const metrics = createMetrics()
-  const windows = await openWindows(config, metrics).catch(async (err: unknown) => {
+  const { schema, windows } = await openStores(config, database, metrics, early, options).catch(async (err: unknown) => {
     await database.close()
     throw err
   })
@@ -60,19 +73,24 @@ export async function openRuntime (config: Config, options: RuntimeOptions = {})
   const egress = createEgress({ allowHttp: !config.production, unsafeAllowedRanges: config.webhookUnsafeAllowedRanges })
   // The application's logger exists only once it is built; until then nothing can be raised.
   let raiseAnomaly: ReturnType<typeof anomalyResponder> = async () => {}
-  let killLogger: Pick<FastifyInstance['log'], 'warn' | 'info'> = { warn () {}, info () {} }
-  const killSwitch = await openKillSwitch({
-    config, database, redis: windows.redis, role: serve ? 'server' : 'worker', logger: { warn: (fields, message) => killLogger.warn(fields, message), info: (fields, message) => killLogger.info(fields, message) }
-  })
+  const killSwitch = await openKillSwitch({ config, database, redis: windows.redis, role: serve ? 'server' : 'worker', logger: early })
   const { control: kill, state: killState } = killSwitch
   const app = await buildApp(config, {
     killState, database, admission, singleUse, egress, audit, refusals, metrics, logger, wake: () => wakeWorker.kick(), raiseAnomaly: (anomaly) => raiseAnomaly(anomaly)
   })
-  killLogger = app.log
   raiseAnomaly = anomalyResponder(config, database, admission, app.log)
-  const worker = config.worker ? startWorkers(config, database, egress, killSwitch.paused, app.log) : null
-  const detector = config.worker ? anomalyDetectorOf(config, database, raiseAnomaly, app.log) : null
-  if (worker !== null) wakeWorker.kick = () => worker.kick()
+  const drain = drainOf(app.server)
+  let stopWork = async (): Promise<void> => {}
+  function startWork (): void {
+    if (draining || !config.worker) return
+    const worker = startWorkers(config, database, egress, killSwitch.paused, app.log)
+    const detector = anomalyDetectorOf(config, database, raiseAnomaly, app.log)
+    wakeWorker.kick = () => worker.kick()
+    stopWork = async () => { await Promise.all([worker.stop(), detector.stop()]) }
+  }
+  if (schema.isCurrent) startWork()
+  // A schema that cannot be made current rejects here, which ends the process.
+  else schema.whenCurrent.then(startWork)
   const ops = buildOps({ metrics, databaseClock: () => database.ping(), windowsStore: windows.health, isDraining: () => draining, killState })
 
   async function listen (): Promise<{ url: string, opsUrl: string }> {
@@ -82,11 +100,17 @@ export async function openRuntime (config: Config, options: RuntimeOptions = {})
     return { url: serve ? addressOf(app, scheme) : '', opsUrl: addressOf(ops, 'http') }
   }
 
-  async function close (): Promise<void> {
+  async function close ({ delayMs = 0 }: { delayMs?: number } = {}): Promise<void> {
     draining = true
+    drain.begin()
+    schema.stop()
+    // Claims are given back at once, so that another instance takes them while this one still answers.
+    const idle = stopWork()
+    await wait(delayMs)
+    const cut = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS)
     await app.close()
-    await worker?.stop()
-    await detector?.stop()
+    clearTimeout(cut)
+    await idle
     await killSwitch.stop()
     await audit.close()
     await refusals.close()
@@ -96,6 +120,11 @@ export async function openRuntime (config: Config, options: RuntimeOptions = {})
   }
 
   return { config, database, admission, singleUse, kill, killState, app, ops, stores: `${database.kind}, ${windows.name}`, listen, close }
+}
+
+async function openStores (config: Config, database: Database, metrics: Metrics, logger: BootLogger, options: RuntimeOptions): Promise<{ schema: Schema, windows: Windows }> {
+  const schema = options.migrate ?? true ? await bringUpToDate(database, logger) : CURRENT
+  return { schema, windows: await openWindows(config, metrics) }
 }
 
 /** The evaluation worker and the delivery worker; the first writes the second's outbox. */

@@ -12,13 +12,13 @@ const adminSocket = runtime.database.kind === 'pglite'
   ? await orEnd('the socket of the command line cannot be offered', () => offerAdminSocket(runtime, adminSocketPath(config.dataFolder)), () => runtime.close())
   : null
 
-async function close (): Promise<void> {
+async function close ({ isHurried }: { isHurried: boolean }): Promise<void> {
   await adminSocket?.close()
-  await runtime.close()
+  await runtime.close({ delayMs: isHurried ? 0 : config.shutdownDelayMs })
 }
 
 closeGracefully(app.log, close)
 
-const { url, opsUrl } = await orEnd('the service cannot listen', () => runtime.listen(), close)
+const { url, opsUrl } = await orEnd('the service cannot listen', () => runtime.listen(), () => close({ isHurried: true }))
 app.log.info({ config: describeConfig(config) }, 'configuration')
 process.stdout.write(`FlowBeacon Public API on ${url} (operations on ${opsUrl}); stores: ${runtime.stores}\n`)

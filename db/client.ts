@@ -48,6 +48,8 @@ const ANSWER_DEADLINE_MS = STATEMENT_TIMEOUT_MS + 500
 const LOCK_TIMEOUT_MS = 1000
 const IDLE_IN_TRANSACTION_MS = 5000
 const CLOSE_SECONDS = 5
+/** Classes 08, 53 and 57P of SQLSTATE, the system's and the driver's words for an unheard server, and our own. */
+const AWAY_CODES = /^(08|53)...$|^57P|^E(CONN|HOST|NET|PIPE|TIMEDOUT|AI_AGAIN|NOTFOUND)|^CONNECT|^(DATABASE_AWAY|POOL_FULL|STATEMENT_DEADLINE)$/
 
 export async function openDatabase (options: OpenOptions): Promise<Database> {
   if (/^postgres(ql)?:\/\//.test(options.url)) return await openPostgres(options)
@@ -66,6 +68,16 @@ export function safeDatabaseError (err: unknown): { code?: string, constraint?: 
     ...(code === undefined ? {} : { code }),
     ...(typeof named === 'string' ? { constraint: named } : {})
   }
+}
+
+/** True when the database could not be heard, or said that it cannot serve now: waiting may mend it. */
+export function isDatabaseAway (err: unknown): boolean {
+  const cause = err instanceof Error && err.cause instanceof Error && !AWAY_CODES.test(codeOf(err)) ? err.cause : err
+  return cause instanceof Error && AWAY_CODES.test(codeOf(cause))
+}
+
+function codeOf (err: Error): string {
+  return 'code' in err && typeof err.code === 'string' ? err.code : ''
 }
 
 async function asOrganization<T> (db: Db, orgId: string, work: (tx: Db) => Promise<T>): Promise<T> {

@@ -2,7 +2,7 @@
  * The evaluation worker. Claims evaluations under a lease, judges each scenario in a thread and records it under that lease: when
  * this process dies, the lease lapses and another one goes on with what is left. NOTIFY wakes it, polling backs that up.
  */
-import { safeDatabaseError, type Database, type Db } from '../db/client.ts'
+import { isDatabaseAway, safeDatabaseError, type Database, type Db } from '../db/client.ts'
 import { EVALUATION_CHANNEL } from '../db/queries/evaluations.ts'
 import { claimEvaluation, endSpentEvaluations, finishEvaluation, loadItemsForWork, recordItem, releaseEvaluation, renewLease, type ClaimedEvaluation, type Lease } from '../db/queries/system.ts'
 import { graphJudge, type GraphJudge } from './thread-pool.ts'
@@ -12,6 +12,7 @@ const POLL_MS = 1000
 const BACKOFF_MAX_MS = 5000
 const STOP_MS = 5000
 const RELEASE_MS = 1000
+const GIVE_BACK_MS = 250
 const CONCURRENCY = 2
 
 export interface WorkerLogger { warn (fields: object, message: string): void }
@@ -113,8 +114,22 @@ export function startWorker (options: WorkerOptions): EvaluationWorker {
       if (end === 'judged') await finish(claimed, lease)
     } catch (err) {
       logger.warn(safeDatabaseError(err), 'an evaluation was left to its lease')
+      // Whatever else went wrong must cost an attempt.
+      if (isDatabaseAway(err)) await giveBackLater(lease)
     } finally {
       clearInterval(renewal)
+    }
+  }
+
+  /** A database that comes back finds the claim given back at once, instead of when its lease lapses. */
+  async function giveBackLater (lease: Lease): Promise<void> {
+    for (const endsMs = performance.now() + leaseMs; performance.now() < endsMs && !ending.signal.aborted;) {
+      await pause(GIVE_BACK_MS)
+      try {
+        return await releaseEvaluation(database.db, lease)
+      } catch (err) {
+        if (!isDatabaseAway(err)) return logger.warn(safeDatabaseError(err), 'a claim could not be given back')
+      }
     }
   }
 

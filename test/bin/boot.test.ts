@@ -33,13 +33,23 @@ for (const name of ['server', 'worker', 'migrate']) {
     for (const line of [/PUBLIC_API_REQUIRE_HMAC must not be set in production/, /WATERMARK_SECRET is missing/, /MASTER_KEYS is missing/, /DATABASE_URL is missing/, /REDIS_URL is missing/, /no transport security/]) t.match(production, line)
   })
 
-  t.test(`${name} ends with exit 1 and one sentence when the database is away, without the password of its URL`, async (t) => {
-    const { status, stdout, stderr } = boot(name, { DATABASE_URL: 'postgres://postgres:hunter2@127.0.0.1:1/x' })
+  t.test(`${name} ends with exit 1 and one sentence when the database refuses it, without the password of its URL`, { skip: stores === null ? 'no PostgreSQL answered (TEST_DATABASE_URL)' : false }, async (t) => {
+    const url = new URL(stores?.env['DATABASE_URL'] ?? '')
+    url.pathname = '/flowbeacon_nowhere'
+    url.password = 'hunter2'
+    const { status, stdout, stderr } = boot(name, { DATABASE_URL: url.href })
     t.equal(status, 1)
     t.equal(stdout, '')
-    t.match(stderr, /^the (?:stores cannot be used|migrations cannot be applied): ECONNREFUSED 127\.0\.0\.1:1\n$/)
+    t.match(stderr, /^the (?:stores cannot be used|migrations cannot be applied): database "flowbeacon_nowhere" does not exist \(3D000\)\n$/)
   })
 }
+
+t.test('migrate ends with exit 1 and one sentence when the database is away, without the password of its URL', async (t) => {
+  const { status, stdout, stderr } = boot('migrate', { DATABASE_URL: 'postgres://postgres:hunter2@127.0.0.1:1/x' })
+  t.equal(status, 1)
+  t.equal(stdout, '')
+  t.equal(stderr, 'the migrations cannot be applied: ECONNREFUSED 127.0.0.1:1\n')
+})
 
 t.test('a port that is taken is named, and what was opened is closed again', async (t) => {
   const taken = createServer().listen(0, '127.0.0.1')
