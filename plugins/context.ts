@@ -49,6 +49,8 @@ export interface AdmissionRequest {
   readonly replayId: string | null
   /** How long a replay id is remembered, seconds. */
   readonly replayTtlSeconds: number
+  /** When the caller admitted requests of this key alone, while the store was away; Unix milliseconds, oldest first. They count from now on. Default none. */
+  readonly admittedAloneMs?: readonly number[]
 }
 
 export interface WindowState {

@@ -6,7 +6,8 @@
  * refused shows the windows as they are.
  * Store: one atomic step and one round trip for both windows, the replay record and the key's epoch. A stale epoch spends
  * nothing: the record is read again and layers 2, 4, 5 and 6 judge again. Store away: the key record is read afresh and an exact window in this
- * process admits the share max(1, floor(limit / instances)); the audit row says so. Never unlimited. What changes state is confirmed
+ * process admits the share max(1, floor(limit / instances)); the audit row says so. Never unlimited; the share is spent by what this
+ * process admitted before, and the store is told of what it admitted alone with the key's next request. What changes state is confirmed
  * by a row in the database besides: the store decides, the row confirms, so that one which forgot lets nothing in twice.
  */
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
@@ -14,6 +15,7 @@ import fp from 'fastify-plugin'
 import { ApiError } from '../errors.ts'
 import { accessOf, declareSlots, getPrincipal, type AcceptedRequests, type AdmissionRequest, type AdmissionStore, type AdmissionVerdict, type Principal } from './context.ts'
 import { localWindows } from './lib/local-windows.ts'
+import { untoldAdmissions } from './lib/untold-admissions.ts'
 
 const RELOADS_MAX = 3
 const REPLAY_TTL_SECONDS = 601
@@ -36,6 +38,7 @@ const rateLimits: FastifyPluginAsync<RateLimitsOptions> = async (app, options) =
   if (typeof store?.admit !== 'function') throw new TypeError('rate-limits: the option store must be an AdmissionStore')
   if (!Number.isSafeInteger(instances) || instances < 1) throw new TypeError('rate-limits: instances must be a positive whole number')
   const local = localWindows({ instances })
+  const untold = untoldAdmissions()
   declareSlots(app)
 
   app.addHook('preParsing', async function admit (request, reply, payload) {
@@ -76,12 +79,17 @@ const rateLimits: FastifyPluginAsync<RateLimitsOptions> = async (app, options) =
 
   async function judge (request: FastifyRequest): Promise<Exclude<AdmissionVerdict, { outcome: 'stale' }>> {
     for (let reloads = 0; reloads <= RELOADS_MAX; reloads++) {
+      const admission = admissionOf(request)
+      const admittedAloneMs = untold.take(admission.keyId)
       let verdict: AdmissionVerdict
       try {
-        verdict = await store.admit(admissionOf(request))
+        verdict = await store.admit({ ...admission, admittedAloneMs })
       } catch (err) {
+        untold.putBack(admission.keyId, admittedAloneMs)
         return await judgeLocally(request, err)
       }
+      if (verdict.outcome === 'stale' || verdict.outcome === 'replayed') untold.putBack(admission.keyId, admittedAloneMs)
+      if (verdict.outcome === 'admitted') local.note(admission.keyId, admission.perMinute, admission.perHour)
       if (verdict.outcome !== 'stale') return verdict
       await rejudge(request, verdict.epoch)
     }
@@ -96,6 +104,7 @@ const rateLimits: FastifyPluginAsync<RateLimitsOptions> = async (app, options) =
     const { keyId, perMinute, perHour, replayId, replayTtlSeconds } = admissionOf(request)
     const verdict = local.admit(keyId, perMinute, perHour, replayId, replayTtlSeconds)
     if (verdict.outcome === 'stale') throw new ApiError('internal_error', { cause: new Error('a local window has no epochs') })
+    if (verdict.outcome === 'admitted') untold.add(keyId, Date.now())
     return verdict
   }
 

@@ -1,6 +1,6 @@
 /**
  * Windows and replay records in this process: what judges while the shared store is away (with this instance's share of
- * each limit), and what the embedded default runs on (with the whole). Bounded: idle windows and lapsed replay records are
+ * each limit, of which it has spent what it admitted before), and what the embedded default runs on (with the whole). Bounded: idle windows and lapsed replay records are
  * swept, and beyond `keysMax` keys or `replaysMax` records the least recently used go first.
  */
 import { LRUCache } from 'lru-cache'
@@ -23,6 +23,8 @@ export interface LocalWindowsOptions {
 export interface LocalWindows {
   /** Judges and, when admitted, spends. Throws RangeError for limits outside 1 to 100 000. Never `stale`. */
   admit (keyId: string, perMinute: number, perHour: number, replayId: string | null, replayTtlSeconds: number): AdmissionVerdict
+  /** Counts what the shared store admitted through this process, so that its share is spent when the store goes away. */
+  note (keyId: string, perMinute: number, perHour: number, atMs?: number): void
   /** What this process has left of a key's windows; spends nothing. */
   read (keyId: string, perMinute: number, perHour: number): WindowState
 }
@@ -48,6 +50,12 @@ export function localWindows (options: LocalWindowsOptions): LocalWindows {
   }
 
   return {
+    note (keyId, perMinute, perHour, atMs = now()) {
+      sweep(now())
+      const window = windowOf(keyId, { perMinute: share(perMinute, instances), perHour: share(perHour, instances) })
+      window.note(atMs)
+      windows.set(keyId, window)
+    },
     read (keyId, perMinute, perHour) {
       assertLimits({ perMinute, perHour })
       return { ...windowOf(keyId, { perMinute: share(perMinute, instances), perHour: share(perHour, instances) }).read(now()), limit: perMinute }

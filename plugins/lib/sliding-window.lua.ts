@@ -22,6 +22,8 @@ ARGV[2] random epoch, taken when the key has none
 ARGV[3] limit of the minute window   ARGV[4] limit of the hour window
 ARGV[5] seconds to remember the request; 0 for one that may repeat
 ARGV[6] 'read' to look at the windows only: the epoch and the replay record are then neither read nor written
+ARGV[7] requests that the caller admitted alone, while this store was away: the age of each, u32 milliseconds, oldest first; '' for
+        none. They are counted before the request is judged, unless the answer is 'stale' or 'replayed'
 
 Returns one of
 {'stale', epoch}                                      nothing spent, nothing remembered
@@ -67,6 +69,26 @@ if #ring >= ${RING_HEADER_BYTES} then
   else
     capacity = packed
   end
+end
+
+local carried = ARGV[7]
+if #carried > 0 then
+  local times = redis.call('GETRANGE', KEYS[2], ${RING_HEADER_BYTES}, -1)
+  if count == capacity then times = times:sub(position * 4 + 1) .. times:sub(1, position * 4) else times = times:sub(1, count * 4) end
+  local newest = count > 0 and struct.unpack('>I4', times, #times - 3) or nil
+  local parts = {times}
+  for at = 1, #carried, 4 do
+    local came = (now - struct.unpack('>I4', carried, at)) % 4294967296
+    -- Ages never fall along the ring: what came before its newest counts as being as young.
+    if newest and (came - newest) % 4294967296 >= 2147483648 then came = newest end
+    newest = came
+    parts[#parts + 1] = struct.pack('>I4', came)
+  end
+  times = table.concat(parts):sub(-capacity * 4)
+  count = #times / 4
+  position, renewed = count % capacity, second
+  ring = struct.pack('>I4I4I4I4', capacity, position, count, renewed) .. times
+  redis.call('SET', KEYS[2], ring, 'EX', ${RING_TTL_SECONDS})
 end
 
 local function nthNewest (nth)

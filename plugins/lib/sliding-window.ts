@@ -90,11 +90,21 @@ export class SlidingWindow {
         window: this.#read(now, clockMs)
       }
     }
+    this.#spend(now, clockMs)
+    return { outcome: 'admitted', window: this.#read(now, clockMs) }
+  }
+
+  /** Counts a request that was admitted elsewhere at `atMs`, full or not. One that is older than the newest counts as being as young. */
+  note (atMs: number): void {
+    const { now, clockMs } = this.#clock(atMs)
+    this.#spend(now, clockMs)
+  }
+
+  #spend (now: number, clockMs: number): void {
     this.#ring[this.#position] = now
     this.#position = (this.#position + 1) % this.#ring.length
     this.#count = Math.min(this.#count + 1, this.#ring.length)
     this.#newestMs = clockMs
-    return { outcome: 'admitted', window: this.#read(now, clockMs) }
   }
 
   /** The time to judge at. A clock behind the newest time stands at it: a step back must not open the window. */

@@ -29,6 +29,7 @@ export function memoryAdmissionStore (options: MemoryOptions = {}): AdmissionSto
     async admit (request) {
       const epoch = epochs.get(request.keyId) ?? renewEpoch(request.keyId)
       if (epoch !== request.epoch) return { outcome: 'stale', epoch }
+      for (const atMs of request.admittedAloneMs ?? []) windows.note(request.keyId, request.perMinute, request.perHour, atMs)
       return windows.admit(request.keyId, request.perMinute, request.perHour, request.replayId, request.replayTtlSeconds)
     },
     async readWindow ({ keyId, perMinute, perHour }) {

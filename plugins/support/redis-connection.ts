@@ -91,9 +91,18 @@ function nodeOptions (target: RedisTarget) {
     disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     maxLoadingRetryTime: LOADING_RETRY_MS,
     maxRetriesPerRequest: 0,
-    // After a failover the old primary answers READONLY; reconnecting finds the new one.
-    reconnectOnError: (err: Error) => err.message.startsWith('READONLY')
+    reconnectOnError: reconnectOnceIfReadOnly()
   } satisfies RedisOptions
+}
+
+/** After a failover the old primary answers READONLY; reconnecting finds the new one. Once for all the commands that were under way. */
+function reconnectOnceIfReadOnly (): (err: Error) => boolean {
+  let reconnectedMs = Number.NEGATIVE_INFINITY
+  return (err) => {
+    if (!err.message.startsWith('READONLY') || performance.now() - reconnectedMs < RECONNECT_STEP_MS) return false
+    reconnectedMs = performance.now()
+    return true
+  }
 }
 
 function reconnectDelayMs (attempt: number): number {

@@ -6,7 +6,7 @@ import type { RedisClient } from './redis-connection.ts'
 
 declare module 'ioredis' {
   interface RedisCommander<Context> {
-    fbAdmit (epochKey: string, ringKey: string, replayKey: string, epoch: string, proposedEpoch: string, perMinute: number, perHour: number, replayTtlSeconds: number, mode: 'admit' | 'read'): Result<unknown, Context>
+    fbAdmit (epochKey: string, ringKey: string, replayKey: string, epoch: string, proposedEpoch: string, perMinute: number, perHour: number, replayTtlSeconds: number, mode: 'admit' | 'read', admittedAlone: Buffer | string): Result<unknown, Context>
     fbTake (key: string, taker: string): Result<unknown, Context>
     fbGiveBack (key: string, taker: string): Result<unknown, Context>
   }

@@ -12,6 +12,9 @@ import { onConnectionEnd, type RedisClient } from './redis-connection.ts'
 import { defineScripts } from './redis-scripts.ts'
 import { undoLater } from './redis-undo.ts'
 
+/** Older than both windows, and far from where a u32 clock would take it for a step back. */
+const AGE_MS_MAX = 2 ** 30
+
 export { closeRedis, connectRedis, whenReady, type RedisClient, type RedisLogger } from './redis-connection.ts'
 export { redisHealth, type RedisHealth } from './redis-health.ts'
 
@@ -49,7 +52,7 @@ export function redisAdmissionStore (redis: RedisClient, options: StoreOptions =
       const epochKey = keyOf(keyId, 'e')
       const reply = await guard(epochKey, () => redis.fbAdmit(
         epochKey, keyOf(keyId, 'w'), keyOf(keyId, `r:${replayId ?? ''}`),
-        unstamped(request.epoch, askedOn), randomUUID(), perMinute, perHour, replayTtlSeconds, 'admit'
+        unstamped(request.epoch, askedOn), randomUUID(), perMinute, perHour, replayTtlSeconds, 'admit', agesOf(request.admittedAloneMs ?? [])
       ))
       const verdict = readVerdict(reply, request)
       return verdict.outcome === 'stale' ? { outcome: 'stale', epoch: stamped(verdict.epoch, askedOn) } : verdict
@@ -57,7 +60,7 @@ export function redisAdmissionStore (redis: RedisClient, options: StoreOptions =
     async readWindow ({ keyId, perMinute, perHour }) {
       assertLimits({ perMinute, perHour })
       const epochKey = keyOf(keyId, 'e')
-      const reply = await guard(epochKey, () => redis.fbAdmit(epochKey, keyOf(keyId, 'w'), keyOf(keyId, 'r:'), '', '', perMinute, perHour, 0, 'read'))
+      const reply = await guard(epochKey, () => redis.fbAdmit(epochKey, keyOf(keyId, 'w'), keyOf(keyId, 'r:'), '', '', perMinute, perHour, 0, 'read', ''))
       const [outcome, remaining, resetAtMs]: unknown[] = Array.isArray(reply) ? reply : []
       if (outcome !== 'read' || typeof remaining !== 'number' || typeof resetAtMs !== 'number') throw new Error('Redis answered the window script with something else than a window')
       return { limit: perMinute, remaining, resetAtMs }
@@ -108,6 +111,15 @@ export function redisSingleUseStore (redis: RedisClient, options: StoreOptions =
       await guard(keyOf(id), () => redis.fbGiveBack(keyOf(id), ''))
     }
   }
+}
+
+/** The ages of these times, u32 milliseconds, big-endian: the server has a clock of its own. */
+function agesOf (timesMs: readonly number[]): Buffer | string {
+  if (timesMs.length === 0) return ''
+  const nowMs = Date.now()
+  const bytes = Buffer.alloc(4 * timesMs.length)
+  timesMs.forEach((atMs, at) => bytes.writeUInt32BE(Math.min(Math.max(0, nowMs - atMs), AGE_MS_MAX), 4 * at))
+  return bytes
 }
 
 /** False when nothing was sent, or the server itself said no. */

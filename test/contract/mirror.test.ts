@@ -79,6 +79,7 @@ const COVERED_ELSEWHERE: Record<string, string> = {
   'plugins/lib/record-id.ts': 'test/plugins/org-scope.test.ts',
   'plugins/lib/single-use-token.lua.ts': 'test/plugins/support/redis.test.ts',
   'plugins/lib/sliding-window.lua.ts': 'test/plugins/support/redis.test.ts',
+  'plugins/lib/untold-admissions.ts': 'test/plugins/rate-limits.test.ts',
   'plugins/lib/watermark-id.ts': 'test/plugins/watermark.test.ts',
   'plugins/lib/webhook-signature.ts': 'test/threats/webhook-spoofing.test.ts',
   'plugins/support/anomaly-detector.ts': 'test/threats/anomalies.test.ts',

@@ -92,3 +92,28 @@ t.test('admits an exact share in process while the store is away, never an unlim
   t.equal(statuses.filter((status) => status === 429).length, 25)
   t.equal(seen.calls, 15)
 })
+
+t.test('a store that comes and goes hands out no window twice: what was admitted before counts while it is away, and what was admitted meanwhile counts when it is back', async (t) => {
+  const inner = memoryAdmissionStore()
+  const epoch = await inner.readEpoch('key_1')
+  let isAway = false
+  const store: AdmissionStore = { ...inner, admit: async (request) => isAway ? await away().admit(request) : await inner.admit(request) }
+  const app = await bareApp()
+  leavePrincipal(app, principal({ epoch }))
+  app.addHook('onRequest', async (request) => { request.reloadPrincipal = async () => principal({ epoch }) })
+  await app.register(rateLimits, { store })
+  route(app)
+  const admitted = async (times: number): Promise<number> => {
+    const statuses = await Promise.all(Array.from({ length: times }, async () => (await app.inject('/thing')).statusCode))
+    return statuses.filter((status) => status === 200).length
+  }
+  t.equal(await admitted(20), 20)
+  isAway = true
+  t.equal(await admitted(15), 15)
+  isAway = false
+  t.equal(await admitted(15), 15)
+  isAway = true
+  t.equal(await admitted(20), 10)
+  isAway = false
+  t.equal(await admitted(20), 0)
+})

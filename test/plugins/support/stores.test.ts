@@ -99,6 +99,22 @@ for (const [name, stores] of adapters) {
     t.match(await admission.admit({ ...request, perMinute: 10, perHour: 20 }), { outcome: 'admitted', window: { remaining: 1 } }, 'lowering and raising forgot nothing')
   })
 
+  t.test(`${name}: what a caller admitted alone counts like everything else, once, and in its own time`, async (t) => {
+    const key = { keyId: 'alone', perMinute: 10, perHour: 20 }
+    const epoch = await admission.readEpoch(key.keyId)
+    const ago = (...seconds: number[]): number[] => seconds.map((one) => Date.now() - one * 1000)
+    t.match(await admission.admit({ ...DEFAULTS, ...key, epoch: 'stale', admittedAloneMs: ago(1) }), { outcome: 'stale' })
+    t.match(await admission.admit({ ...DEFAULTS, ...key, epoch, admittedAloneMs: ago(4000, 3000, 59, 30, 1) }), { outcome: 'admitted', window: { remaining: 6 } })
+    t.match(await admission.admit({ ...DEFAULTS, ...key, epoch, admittedAloneMs: ago(2, 1) }), { outcome: 'admitted', window: { remaining: 3 } }, 'as young as the newest, at most')
+    t.match(await admission.admit({ ...DEFAULTS, ...key, epoch, admittedAloneMs: ago(...Array.from({ length: 30 }, (_, n) => 30 - n)) }), { outcome: 'refused', window: { remaining: 0 } }, 'more than the limit fills it')
+    t.match(await admission.readWindow(key), { remaining: 0 })
+    t.match(await admission.admit({ ...DEFAULTS, ...key, perHour: 30, epoch }), { outcome: 'refused', window: { remaining: 0 } })
+    const large = { keyId: 'alone-large', perMinute: 100, perHour: 6000 }
+    const epochOfLarge = await admission.readEpoch(large.keyId)
+    for (let n = 0; n < 3; n++) await admission.admit({ ...DEFAULTS, ...large, epoch: epochOfLarge })
+    t.match(await admission.admit({ ...DEFAULTS, ...large, epoch: epochOfLarge, admittedAloneMs: ago(3, 2, 1) }), { outcome: 'admitted', window: { remaining: 93 } })
+  })
+
   t.test(`${name}: refuses limits that it cannot hold exactly`, async (t) => {
     const epoch = await admission.readEpoch('limits')
     await t.rejects(admission.admit({ keyId: 'limits', epoch, ...DEFAULTS, perHour: 100_001 }), RangeError)
