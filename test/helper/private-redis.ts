@@ -39,8 +39,8 @@ export interface PrivateRedis {
   /** SIGSTOP: connections stay open and are still taken by the kernel, and nothing is answered. */
   readonly hang: () => void
   readonly resume: () => void
-  /** Starts it again on the same port, with what its files hold, or `empty`. A server that runs is killed first. Resolves once it answers, unless `wait` is false. */
-  readonly restart: (options?: { empty?: boolean, config?: readonly string[], wait?: boolean }) => Promise<void>
+  /** Starts it again on the same port, with what its files hold, or `empty`, or with what was copied. A server that runs is killed first. Resolves once it answers, unless `wait` is false. */
+  readonly restart: (options?: { empty?: boolean, from?: string, config?: readonly string[], wait?: boolean }) => Promise<void>
   /** Copies the data folder while the server is down, or has just saved. */
   readonly copyFiles: (to: string) => void
   /** Kills it and removes its folder. */
@@ -142,9 +142,10 @@ async function startOn (port: number, options: PrivateRedisOptions): Promise<Pri
     kill9: () => end('SIGKILL'),
     hang () { child?.kill('SIGSTOP') },
     resume () { child?.kill('SIGCONT') },
-    async restart ({ empty = false, config = [], wait = true } = {}) {
+    async restart ({ empty = false, from, config = [], wait = true } = {}) {
       await end('SIGKILL')
       if (empty) for (const name of DATA_FILES) rmSync(join(folder, name), { recursive: true, force: true })
+      if (from !== undefined) cpSync(from, folder, { recursive: true })
       if (config.length > 0) appendFileSync(file, `${config.join('\n')}\n`)
       await launch(wait)
     },

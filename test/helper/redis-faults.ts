@@ -24,16 +24,20 @@ export interface Service { readonly runtime: Runtime, readonly url: string, read
 
 // The running service on a Redis of its own, and on PostgreSQL where one answers.
 export async function startOn (t: Test, redis: PrivateRedis, env: Record<string, string> = {}): Promise<Service & { stores: Stores }> {
+  t.teardown(() => redis.resume())
+  return { ...await startAt(t, redis.url, env), redis }
+}
+
+export async function startAt (t: Test, url: string, env: Record<string, string> = {}): Promise<Omit<Service, 'redis'> & { stores: Stores }> {
   const stores = await real() ?? embedded()
   t.comment(`stores: ${stores.env['DATABASE_URL'] === undefined ? 'PGlite' : 'PostgreSQL'} and a private Redis`)
   const prefix = 'fbfault'
-  const { runtime, url } = await start({ ...stores, env: { ...stores.env, REDIS_URL: redis.url, REDIS_PREFIX: prefix } }, { RUN_WORKER: 'false', INSTANCE_COUNT: String(INSTANCES), ...env })
+  const service = await start({ ...stores, env: { ...stores.env, REDIS_URL: url, REDIS_PREFIX: prefix } }, { RUN_WORKER: 'false', INSTANCE_COUNT: String(INSTANCES), ...env })
   t.teardown(async () => {
-    redis.resume()
-    await runtime.close()
+    await service.runtime.close()
     await stores.drop()
   })
-  return { runtime, url, redis, stores }
+  return { ...service, stores }
 }
 
 export const policies = async (url: string, caller: Caller): Promise<Answer> => await call(url, caller, 'GET', '/governance/policies')
@@ -61,7 +65,7 @@ export function assertUnavailable (t: Test, answer: Answer, secret: Buffer): voi
   t.ok(verifyWatermark(String(answer.headers.get('x-fb-watermark')), secret), 'its watermark proves itself')
 }
 
-export async function judgedToken ({ runtime, url }: Service, caller: Caller): Promise<{ id: string, token: string }> {
+export async function judgedToken ({ runtime, url }: Pick<Service, 'runtime' | 'url'>, caller: Caller): Promise<{ id: string, token: string }> {
   const submitted = await submit(url, caller)
   await judge(runtime, submitted.id)
   return submitted
@@ -71,7 +75,7 @@ export async function redemptionsOf (runtime: Runtime, id: string): Promise<numb
   return Number(rowsOf(await runtime.database.db.execute(sql`select count(*)::int as count from redemptions where evaluation_id = ${id}`))[0]?.['count'])
 }
 
-export async function readiness ({ runtime }: Service): Promise<{ status: number, detail: string, metrics: string }> {
+export async function readiness ({ runtime }: Pick<Service, 'runtime'>): Promise<{ status: number, detail: string, metrics: string }> {
   const answer = await runtime.ops.inject('/readyz')
   const detail = answer.json().checks.find(({ name }: { name: string }) => name === 'windows').detail
   return { status: answer.statusCode, detail, metrics: (await runtime.ops.inject('/metrics')).body }
@@ -146,7 +150,7 @@ export async function judgeAsAway (t: Test, service: Service, fault: Fault): Pro
 }
 
 // The token that was open during the fault gives its results now, once.
-export async function assertOnce (t: Test, { runtime, url }: Service, { id, token }: { id: string, token: string }): Promise<void> {
+export async function assertOnce (t: Test, { runtime, url }: Pick<Service, 'runtime' | 'url'>, { id, token }: { id: string, token: string }): Promise<void> {
   t.equal((await fetchResults(url, token)).status, 200)
   t.equal((await fetchResults(url, token)).status, 410)
   t.equal(await redemptionsOf(runtime, id), 1)
