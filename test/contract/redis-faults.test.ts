@@ -1,7 +1,8 @@
+import { readFileSync } from 'node:fs'
 import { sql } from 'drizzle-orm'
 import t from 'tap'
 import { NO_REDIS_SERVER, startPrivateRedis, type PrivateRedis } from '../helper/private-redis.ts'
-import { assertOnce, assertUnavailable, fetchResults, isDegraded, judgeAsAway, judgedToken, policies, readiness, recoveredMs, RECOVERY_MS, redemptionsOf, sendWebhook, signedWebhook, startOn, type Fault } from '../helper/redis-faults.ts'
+import { assertOnce, assertUnavailable, fetchResults, isDegraded, judgeAsAway, judgedToken, policies, readiness, recoveredMs, RECOVERY_MS, redemptionsOf, sendWebhook, signedWebhook, startAt, startOn, type Fault } from '../helper/redis-faults.ts'
 import { newCaller } from '../helper/service.ts'
 
 // docs/operations.md, "When a store is away": the rows of Redis, each on a server that really is in that state.
@@ -127,6 +128,19 @@ t.test('one instance whose Redis keeps its data admits no request more than the 
   }
   for (let n = 0; n < 3; n++) await ask()
   t.equal(admitted, 60)
+})
+
+t.test('the rights that docs/operations.md names are enough, also for a password that needs encoding', { skip, timeout: 60_000 }, async (t) => {
+  if (redis === null) return
+  const [, rights = ''] = /^- \*\*Rights\.\*\* `([^`]+)`/m.exec(readFileSync('docs/operations.md', 'utf8')) ?? []
+  t.ok(rights.includes('+@scripting'))
+  await redis.command('ACL', 'SETUSER', 'service', 'on', '>p@ss:/%', '~fbfault:*', ...rights.split(' '))
+  const { runtime, url } = await startAt(t, `redis://service:${encodeURIComponent('p@ss:/%')}@127.0.0.1:${redis.port}`)
+  const caller = await newCaller(runtime)
+  t.equal(await isDegraded(runtime, await policies(url, caller)), false)
+  t.match(await readiness({ runtime }), { status: 200, detail: /"redis":"there"/ })
+  await assertOnce(t, { runtime, url }, await judgedToken({ runtime, url }, caller))
+  await redis.command('ACL', 'DELUSER', 'service')
 })
 
 t.test('Redis down at start: the service starts, judges in process, and finds Redis by itself', { skip, timeout: 60_000 }, async (t) => {
