@@ -9,6 +9,8 @@ export const TOLERANCE_SECONDS = 300
 
 const TIMESTAMP = /^[1-9]\d{0,10}$/
 const HEX_MAC = /^[0-9a-f]{64}$/
+/** RFC 9110 section 5.6.1: blanks and tabs may stand around a member of a list, and nothing else. */
+const OPTIONAL_WHITESPACE = /^[ \t]+|[ \t]+$/g
 const SIGNATURES_MAX = 2
 const HEADER_CHARS_MAX = 1024
 
@@ -23,7 +25,7 @@ export function parseSignatureHeader (header: string): SignatureHeader | null {
   let timestamp: string | null = null
   const macs: Buffer[] = []
   for (const part of header.split(',')) {
-    const text = part.trim()
+    const text = part.replace(OPTIONAL_WHITESPACE, '')
     const equals = text.indexOf('=')
     const name = equals < 0 ? text : text.slice(0, equals)
     const value = equals < 0 ? '' : text.slice(equals + 1)
