@@ -5,6 +5,7 @@ const SERVER = fileURLToPath(new URL('../../bin/server.js', import.meta.url))
 
 export interface ServerProcess {
   url: string
+  pid: number
   /** The operations listener. */
   opsUrl: string
   /** Everything that it wrote to stdout and stderr so far. */
@@ -34,6 +35,7 @@ export async function spawnServer (env: Record<string, string>): Promise<ServerP
   })
   return {
     url,
+    pid: child.pid ?? 0,
     opsUrl,
     output: () => text,
     ended: () => end,
