@@ -15,6 +15,7 @@ import type { AnomalyDetectionOptions } from './plugins/anomaly-detection.ts'
 import { registerLayers, type LayersOptions } from './plugins/index.ts'
 import { normaliseAddress } from './plugins/lib/cidr.ts'
 import { ALL_KILLED, type KillState } from './plugins/lib/kill-state.ts'
+import { clientOf } from './plugins/lib/network.ts'
 import { mintWatermark } from './plugins/lib/watermark-id.ts'
 import errorHandler from './plugins/support/error-handler.ts'
 import { bareHeaders, createEdgeServer } from './plugins/support/http-edge.ts'
@@ -153,7 +154,7 @@ function layerOptions (config: Config, deps: AppDeps, failures: FailureLimiter, 
 
 /** `@fastify/rate-limit` guards what has no key yet: failed authentication and result tokens, per client address. */
 function addressLimiter (app: FastifyInstance, perMinute: number): FailureLimiter {
-  const limiter = app.createRateLimit({ max: perMinute, timeWindow: MINUTE_MS })
+  const limiter = app.createRateLimit({ max: perMinute, timeWindow: MINUTE_MS, keyGenerator: (request) => clientOf(request.ip) })
   return {
     async check (request) {
       const state = await limiter(request, { increment: false })

@@ -15,3 +15,9 @@ export function networkOf (ip: string): string {
   const groups = [...left, ...new Array<string>(zeros).fill('0'), ...right].slice(0, 4)
   return `${groups.map((group) => Number.parseInt(group, 16).toString(16)).join(':')}::/64`
 }
+
+/** What stands for one client when addresses are counted: an IPv4 address, but all of a /64 of IPv6, which one client has to itself. */
+export function clientOf (ip: string): string {
+  const address = normaliseAddress(ip)
+  return address !== null && isIPv4(address) ? address : networkOf(ip)
+}

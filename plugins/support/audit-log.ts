@@ -114,14 +114,18 @@ export interface RefusalCounterOptions {
   readonly flushMs?: number
   /** Buckets kept; refusals beyond them are counted under the network `*`. Default 5000. */
   readonly bucketsMax?: number
+  /** New buckets, and with them rows, in any one minute; what comes from more networks is counted under `*` as well. Default 1000. */
+  readonly bucketsPerMinuteMax?: number
   /** Told when a write failed; the counts are kept and tried again. */
   readonly onError?: (err: unknown) => void
 }
 
 export function refusalCounter (options: RefusalCounterOptions): RefusalCounter & { flush (): Promise<void>, close (): Promise<void> } {
-  const { write, flushMs = 1000, bucketsMax = 5000, onError } = options
-  if (!(flushMs >= 1) || !(bucketsMax >= 1)) throw new RangeError('flushMs and bucketsMax must be at least 1')
+  const { write, flushMs = 1000, bucketsMax = 5000, bucketsPerMinuteMax = 1000, onError } = options
+  for (const [name, value] of Object.entries({ flushMs, bucketsMax, bucketsPerMinuteMax })) if (!(value >= 1)) throw new RangeError(`${name} must be at least 1`)
   const buckets = new Map<string, RefusalCount>()
+  /** Rows that this minute has got, written or not: a bucket that was written and is needed again is the same row. */
+  let current = { minuteMs: 0, keys: new Set<string>() }
   let running: Promise<void> | null = null
   const timer = setInterval(flush, flushMs).unref()
 
@@ -152,7 +156,11 @@ export function refusalCounter (options: RefusalCounterOptions): RefusalCounter 
       const minuteMs = Math.floor(at.getTime() / MINUTE_MS) * MINUTE_MS
       let network = networkOf(ip)
       let key = `${minuteMs} ${network} ${code}`
-      if (!buckets.has(key) && buckets.size >= bucketsMax) {
+      if (minuteMs > current.minuteMs) current = { minuteMs, keys: new Set() }
+      const isFull = !buckets.has(key) && buckets.size >= bucketsMax
+      const isOneTooMany = !current.keys.has(key) && current.keys.size >= bucketsPerMinuteMax
+      if (!isFull && !isOneTooMany) current.keys.add(key)
+      else {
         // One overflow bucket per code, whatever the minute: their number is the catalogue's, however long the store is away.
         network = '*'
         key = `* ${code}`

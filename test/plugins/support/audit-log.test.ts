@@ -140,3 +140,25 @@ t.test('names the network of an address', async (t) => {
     ['2001:0db8::1', '2001:db8:0:0::/64'], ['64:ff9b::192.0.2.1', '64:ff9b:0:0::/64'], ['fe80::1%eth0', 'fe80:0:0:0::/64'], ['nonsense', 'unknown']
   ] as const) t.equal(networkOf(ip), network)
 })
+
+t.test('a flood from ever new networks gets a bounded number of rows a minute, however often they are written', async (t) => {
+  const rows = new Set<string>()
+  let counted = 0
+  const counter = refusalCounter({
+    bucketsPerMinuteMax: 20,
+    write: async (counts) => {
+      for (const { minute, network, code, count } of counts) {
+        rows.add(`${minute.toISOString()} ${network} ${code}`)
+        counted += count
+      }
+    }
+  })
+  t.teardown(() => counter.close())
+  for (let n = 0; n < 5000; n++) {
+    refuse(counter, `10.${n >> 8}.${n & 255}.1`)
+    if (n % 500 === 0) await counter.flush()
+  }
+  await counter.flush()
+  t.equal(rows.size, 21, 'twenty networks and the rest')
+  t.equal(counted, 5000, 'and none is lost')
+})
