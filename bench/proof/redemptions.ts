@@ -14,7 +14,7 @@ import { seededRandom } from '../seeded.ts'
 const ATTEMPTS_PER_TOKEN = 50
 const SUBMITTED_AT_ONCE = 8
 const TOKENS_AT_ONCE = 3
-const KILL_EVERY_MS = 5000
+const KILL_EVERY_MS = 10_000
 const ATTEMPT_MS_MAX = 15_000
 const OUTCOME_OF: Readonly<Record<number, keyof Outcomes>> = { 200: 'won', 410: 'used', 503: 'unavailable' }
 
