@@ -1,9 +1,11 @@
 import t from 'tap'
 import { sql } from 'drizzle-orm'
+import postgres from 'postgres'
 import { openDatabase, safeDatabaseError, type Database, type Db } from '../../db/client.ts'
-import { createEvaluation, insertRedemption } from '../../db/queries/evaluations.ts'
-import { insertKey } from '../../db/queries/keys.ts'
+import { createEvaluation, deleteRedemption, findEvaluation, findItems, insertRedemption } from '../../db/queries/evaluations.ts'
+import { insertKey, listKeys, revokeKey } from '../../db/queries/keys.ts'
 import { createOrganization } from '../../db/queries/organizations.ts'
+import { rowsOf } from '../../db/rows.ts'
 import { claimEvaluation, finishEvaluation, insertAuditRows, renewLease } from '../../db/queries/system.ts'
 import { apiKeys, auditRows, evaluations, organizations } from '../../db/schema.ts'
 import { embedded, real } from '../helper/service.ts'
@@ -14,6 +16,24 @@ async function codeOf (work: Promise<unknown>): Promise<string | undefined> {
     return 'done'
   } catch (err) {
     return safeDatabaseError(err).code
+  }
+}
+
+// As the owner of the tables, whom neither row-level security nor a missing grant holds up.
+async function asOwner (database: Database, url: string, statement: string): Promise<string | undefined> {
+  if (database.kind === 'postgres') {
+    const owner = postgres(url, { max: 1, onnotice: () => {} })
+    try {
+      return await codeOf(owner.unsafe(statement))
+    } finally {
+      await owner.end({ timeout: 1 })
+    }
+  }
+  await database.db.execute(sql`reset role`)
+  try {
+    return await codeOf(database.db.execute(sql.raw(statement)))
+  } finally {
+    await database.db.execute(sql`set role flowbeacon_system`)
   }
 }
 
@@ -52,6 +72,29 @@ function suite (name: string, url: string, drop: () => Promise<void>): void {
         t.equal(await codeOf(database.asOrganization('org_a', (tx) => tx.execute(sql.raw(statement)))), '42501', statement)
       }
       for (const statement of ['update audit_rows set status = 200', 'delete from audit_rows']) t.equal(await codeOf(database.db.execute(sql.raw(statement))), '42501', statement)
+    })
+
+    await t.test('audit rows cannot be changed or deleted by the owner of the table either', async (t) => {
+      for (const statement of ['update audit_rows set status = 200', 'delete from audit_rows']) t.equal(await asOwner(database, url, statement), '42501', statement)
+    })
+
+    await t.test('every table that knows an organization is under forced row-level security', async (t) => {
+      const tables = rowsOf(await database.db.execute(sql`select relname as name, relrowsecurity and relforcerowsecurity as forced from pg_class
+        where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition
+          and exists (select 1 from pg_attribute where attrelid = pg_class.oid and attname = 'org_id' and not attisdropped)`))
+      t.ok(tables.length >= 7, `${tables.length} tables`)
+      t.same(tables.filter(({ forced }) => forced !== true).map(({ name }) => name), [])
+    })
+
+    await t.test('a query takes the organization also where nothing else walls it off', async (t) => {
+      const { db } = database
+      await database.asOrganization('org_b', (tx) => insertRedemption(tx, 'org_b', { jti: 'theirs', evaluationId: 'req_b', watermark: 'w' }))
+      t.equal(await findEvaluation(db, 'org_a', 'req_b'), null)
+      t.same(await findItems(db, 'org_a', 'req_b'), [])
+      t.same((await listKeys(db, 'org_a')).map(({ orgId }) => orgId), ['org_a'])
+      t.equal(await revokeKey(db, 'org_a', 'key_b', { actor: 'test', reason: 'test' }), false)
+      t.equal(await database.asOrganization('org_b', (tx) => deleteRedemption(tx, 'org_a', { jti: 'theirs', watermark: 'w' })), false)
+      t.not(await findEvaluation(db, 'org_b', 'req_b'), null)
     })
 
     await t.test('of fifty redemptions of one token one is kept', async (t) => {
