@@ -34,7 +34,8 @@ async function main (): Promise<number> {
     process.exit(130)
   })
   try {
-    const sound = await baseline(scratch, chosen)
+    /** How tests end without any defect. */
+    const sound = new Map<string, TestOutcome>()
     const results: Result[] = []
     for (const defect of chosen) {
       const result = await judge(scratch, defect, sound, all)
@@ -63,34 +64,29 @@ function readArguments (args: string[]): { chosen: readonly Defect[], all: boole
   }
 }
 
-// A test that fails anyway notices nothing.
-async function baseline (scratch: Scratch, chosen: readonly Defect[]): Promise<Map<string, TestOutcome>> {
-  const outcomes = new Map<string, TestOutcome>()
-  for (const test of new Set(chosen.flatMap(({ tests }) => tests))) {
-    const outcome = await runTest(scratch.folder, test)
-    outcomes.set(test, outcome)
-    if (outcome.kind !== 'passed') process.stderr.write(`without any defect ${test} ${outcome.kind}: ${outcome.detail}\n`)
-  }
-  return outcomes
-}
-
-async function judge (scratch: Scratch, defect: Defect, sound: ReadonlyMap<string, TestOutcome>, all: boolean): Promise<Result> {
+async function judge (scratch: Scratch, defect: Defect, sound: Map<string, TestOutcome>, all: boolean): Promise<Result> {
   const startedMs = performance.now()
   const ended = (outcome: Result['outcome'], by: string): Result => ({ defect, outcome, by, seconds: Math.round((performance.now() - startedMs) / 100) / 10 })
-  const broken = defect.tests.filter((test) => sound.get(test)?.kind === 'failed')
-  if (broken.length > 0) return ended('BROKEN', `${broken.join(', ')} fails without it`)
+  const skipped: string[] = []
+  for (const test of all ? [...defect.tests, ...otherTests(scratch, defect)] : defect.tests) {
+    const { kind, detail } = await withDefect(scratch, defect, test)
+    if (kind === 'broken') return ended('BROKEN', `${test} does not run: ${detail}`)
+    if (kind === 'skipped') skipped.push(test)
+    if (kind !== 'failed') continue
+    // A test that fails anyway notices nothing.
+    const without = sound.get(test) ?? await runTest(scratch.folder, test)
+    sound.set(test, without)
+    return without.kind === 'failed' || without.kind === 'broken' ? ended('BROKEN', `${test} fails without it: ${without.detail}`) : ended('noticed', test)
+  }
+  return skipped.length > 0 ? ended('skipped', `${skipped.join(', ')} did not run here as a whole`) : ended('SURVIVED', defect.tests.join(', '))
+}
+
+async function withDefect (scratch: Scratch, defect: Defect, test: string): Promise<TestOutcome> {
   try {
     scratch.plant(defect)
-    const skipped: string[] = []
-    for (const test of all ? [...defect.tests, ...otherTests(scratch, defect)] : defect.tests) {
-      const { kind, detail } = await runTest(scratch.folder, test)
-      if (kind === 'failed') return ended('noticed', test)
-      if (kind === 'broken') return ended('BROKEN', `${test} does not run: ${detail}`)
-      if (kind === 'skipped' || sound.get(test)?.kind === 'skipped') skipped.push(test)
-    }
-    return skipped.length > 0 ? ended('skipped', `${skipped.join(', ')} did not run here`) : ended('SURVIVED', defect.tests.join(', '))
+    return await runTest(scratch.folder, test)
   } catch (err) {
-    return ended('BROKEN', err instanceof Error ? err.message : 'error')
+    return { kind: 'broken', detail: err instanceof Error ? err.message : 'error' }
   } finally {
     scratch.restore(defect)
   }
