@@ -5,7 +5,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { fingerprintOf, takeEvents, versionOf, type KillEvent } from '../plugins/lib/kill-state.ts'
 import { ulid } from '../plugins/lib/record-id.ts'
-import { instanceKey, type DeferringKillStore, type InstanceSeen, type KillReading, type KillStore } from '../plugins/support/kill-keeper.ts'
+import { instanceKey, type DeferringKillStore, type InstanceSeen, type KillReading, type KillStore } from '../plugins/support/kill-store.ts'
 import { OperationError } from './operator-arguments.ts'
 
 /** A store that has not answered by then counts as away. */

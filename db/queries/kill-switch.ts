@@ -1,7 +1,7 @@
 /** The kill switch in the database: its history, which is also its state, and the instances that were heard of. Crosses organizations. */
 import { and, desc, eq, sql } from 'drizzle-orm'
 import type { KillEvent } from '../../plugins/lib/kill-state.ts'
-import { instanceKey, parseInstanceReport, type InstanceReport, type InstanceSeen, type KillStore } from '../../plugins/support/kill-keeper.ts'
+import { instanceKey, parseInstanceReport, type InstanceReport, type InstanceSeen, type KillStore } from '../../plugins/support/kill-store.ts'
 import type { Database, Db } from '../client.ts'
 import { instances, killSwitchEvents } from '../schema.ts'
 

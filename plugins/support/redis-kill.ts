@@ -5,7 +5,7 @@
 import type { Cluster, Redis } from 'ioredis'
 import { parseKillEvent } from '../lib/kill-state.ts'
 import { ADOPT_KILL_SCRIPT, BEAT_SCRIPT, INSTANCE_REMEMBERED_MS, INSTANCES_SCRIPT, READ_KILL_SCRIPT } from '../lib/kill-switch.lua.ts'
-import { instanceKey, parseInstanceReport, type DeferringKillStore, type InstanceSeen } from './kill-keeper.ts'
+import { instanceKey, parseInstanceReport, type DeferringKillStore, type InstanceSeen } from './kill-store.ts'
 
 const COMPLETE = '#complete'
 

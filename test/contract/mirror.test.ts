@@ -88,6 +88,7 @@ const COVERED_ELSEWHERE: Record<string, string> = {
   'plugins/support/redis-circuits.ts': 'test/contract/redis-faults.test.ts',
   'plugins/support/redis-connection.ts': 'test/plugins/support/redis.test.ts',
   'plugins/support/redis-health.ts': 'test/plugins/support/redis.test.ts',
+  'plugins/support/kill-store.ts': 'test/db/queries/kill-switch.test.ts',
   'plugins/support/redis-kill.ts': 'test/db/queries/kill-switch.test.ts',
   'plugins/support/redis-scripts.ts': 'test/plugins/support/redis.test.ts',
   'routes/v1/deps.ts': 'test/contract/stores-away.test.ts',

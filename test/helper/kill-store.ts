@@ -1,6 +1,6 @@
 import type { KillEvent } from '../../plugins/lib/kill-state.ts'
 import { takeEvents } from '../../plugins/lib/kill-state.ts'
-import type { DeferringKillStore, InstanceReport } from '../../plugins/support/kill-keeper.ts'
+import type { DeferringKillStore, InstanceReport } from '../../plugins/support/kill-store.ts'
 
 export interface FakeKillStore extends DeferringKillStore {
   isAway: boolean
