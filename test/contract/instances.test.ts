@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import postgres from 'postgres'
 import { NO_SERVERS, P, submit } from '../helper/fronts.ts'
 import { runFb, spawnServer, type ServerProcess } from '../helper/process.ts'
+import { startProxy } from '../helper/proxy.ts'
 import { call, FLOW, headersFor, newCaller, operate, real, send, start, type Answer, type Caller } from '../helper/service.ts'
 
 // Promises that hold over instances, with each instance a process of its own. What two fronts in one process can show is in service.test.ts.
@@ -9,6 +10,7 @@ const stores = await real()
 t.teardown(async () => { await stores?.drop() })
 
 const policies = async (url: string, caller: Caller): Promise<Answer> => await call(url, caller, 'GET', '/governance/policies')
+const health = async (url: string): Promise<Answer> => await send(url, 'GET', `${P}/governance/health`)
 const ready = async ({ opsUrl }: ServerProcess): Promise<Answer> => await send(opsUrl, 'GET', '/readyz')
 
 t.test('over two server processes', { skip: stores === null ? NO_SERVERS : false, timeout: 120_000 }, async (t) => {
@@ -94,7 +96,7 @@ t.test('over two server processes', { skip: stores === null ? NO_SERVERS : false
     await operate(runtime, 'kill.on', { reason: 'incident' })
     const off = await runFb(stores.env, 'kill', 'off')
     t.match(off, { code: 0, answer: { disabled_by_environment: ['closed'] }, stderr: /PUBLIC_API_ENABLED=false .*closed.* No command lifts that/ })
-    t.match(await send(closed.url, 'GET', `${P}/governance/health`), { status: 503, body: { code: 'api_disabled' } })
+    t.match(await health(closed.url), { status: 503, body: { code: 'api_disabled' } })
     t.equal(await closed.stop(), 0)
     t.notOk((await runFb(stores.env, 'kill', 'status')).answer.instances.some(({ id }: { id: string }) => id === 'closed'), 'one that ended took its leave')
   })
@@ -102,9 +104,28 @@ t.test('over two server processes', { skip: stores === null ? NO_SERVERS : false
   await t.test('a process that starts while the switch is thrown never serves', async (t) => {
     await operate(runtime, 'kill.on', { reason: 'incident' })
     const late = await spawnServer({ ...stores.env, INSTANCE_ID: 'late', LOG_LEVEL: 'warn' })
-    t.match(await send(late.url, 'GET', `${P}/governance/health`), { status: 503, body: { code: 'api_disabled' } })
+    t.match(await health(late.url), { status: 503, body: { code: 'api_disabled' } })
     await operate(runtime, 'kill.off', {})
     t.equal(await late.stop(), 0)
+  })
+
+  await t.test('a process that starts while both stores are away serves nothing and is not ready until one has said what is thrown', async (t) => {
+    const { DATABASE_URL = '', REDIS_URL = '' } = stores.env
+    const [redis, database] = await Promise.all([startProxy(REDIS_URL, 6379), startProxy(DATABASE_URL, 5432)])
+    await Promise.all([redis.refuse(), database.refuse()])
+    const blind = await spawnServer({ ...stores.env, DATABASE_URL: database.through(DATABASE_URL), REDIS_URL: redis.through(REDIS_URL), INSTANCE_ID: 'blind', LOG_LEVEL: 'silent' })
+    t.teardown(async () => {
+      redis.resume()
+      database.resume()
+      await blind.stop()
+      await Promise.all([redis.close(), database.close()])
+    })
+    t.match(await health(blind.url), { status: 503, body: { code: 'unavailable' } })
+    t.match(await ready(blind), { status: 503 })
+    t.match((await ready(blind)).body.checks.find(({ name }: { name: string }) => name === 'kill-switch'), { ok: false })
+    redis.resume()
+    while ((await health(blind.url)).status !== 200) await new Promise((resolve) => setTimeout(resolve, 50))
+    t.match((await ready(blind)).body.checks.find(({ name }: { name: string }) => name === 'kill-switch'), { ok: true, detail: 'off' })
   })
 
   await t.test('a database whose schema is older than the switch is refused, not taken for one where nothing is thrown', async (t) => {
