@@ -29,6 +29,29 @@ t.test('an answer that an earlier layer refused shows the windows and spends not
   }
 })
 
+t.test('an admitted request and one over the limit ask the store once, one that an earlier layer refused once as well', async (t) => {
+  const store = memoryAdmissionStore({ now: () => NOW_MS })
+  const asked: string[] = []
+  const counting: AdmissionStore = {
+    admit: async (request) => { asked.push('admit'); return await store.admit(request) },
+    readWindow: async (key) => { asked.push('readWindow'); return await store.readWindow(key) },
+    readEpoch: async (keyId) => { asked.push('readEpoch'); return await store.readEpoch(keyId) },
+    bumpEpoch: async (keyId) => { asked.push('bumpEpoch'); await store.bumpEpoch(keyId) }
+  }
+  const app = await bareApp()
+  leavePrincipal(app, principal({ epoch: await store.readEpoch('key_1'), perMinute: 1 }))
+  app.addHook('preParsing', async (request) => { if (request.headers['x-bad'] !== undefined) throw new ApiError('signature_invalid') })
+  await app.register(rateLimits, { store: counting })
+  route(app)
+  for (const [headers, status, calls] of [[{}, 200, ['admit']], [{}, 429, ['admit']], [{ 'x-bad': '1' }, 403, ['readWindow']]] as const) {
+    asked.length = 0
+    const answer = await app.inject({ url: '/thing', headers })
+    t.equal(answer.statusCode, status)
+    t.equal(answer.headers['x-ratelimit-limit'], '1')
+    t.same(asked, calls)
+  }
+})
+
 t.test('admits sixty requests a minute and refuses the sixty-first with the exact wait', async (t) => {
   let now = NOW_MS
   const store = memoryAdmissionStore({ now: () => now })
