@@ -10,7 +10,7 @@ export type CircuitState = 'closed' | 'open' | 'half-open'
 export interface CircuitOptions {
   /** Asks the store for as much as its callers do; resolves when the store can serve them. Its deadline is the callers'. */
   readonly probe: () => Promise<unknown>
-  /** Milliseconds that an answer may take. Default 250. */
+  /** Milliseconds that an answer may take, not counting those in which this process could not listen. Default 250. */
   readonly deadlineMs?: number
   /** Failures in a row that open the circuit. Default 5. */
   readonly failuresMax?: number
@@ -46,6 +46,7 @@ export class SilenceError extends Error {
 }
 
 const DEADLINE_MS = 250
+const DEADLINE_TICKS = 5
 const FAILURES_MAX = 5
 const PROBE_EVERY_MS = 250
 const IN_FLIGHT_MAX = 5000
@@ -137,10 +138,18 @@ function isSilenceError (err: unknown): boolean {
   return err instanceof SilenceError
 }
 
-// Timers run before sockets are read: after a pause of this process the answers of a healthy store are still unread when they are due.
+// Only the time in which this process could listen counts: a pause of its own uses up one tick at most, whenever it comes. Timers run
+// before sockets are read, so what arrived during the last tick is read before it is called late.
 async function withDeadline<T> (work: Promise<T>, deadlineMs: number): Promise<T> {
   return await new Promise<T>((resolve, reject) => {
-    const timer = setTimeout(() => { setImmediate(() => reject(new SilenceError(`no answer in ${deadlineMs} ms`))) }, deadlineMs)
+    let timer: NodeJS.Timeout
+    const tick = (left: number): void => {
+      timer = setTimeout(() => {
+        if (left > 1) tick(left - 1)
+        else setImmediate(() => reject(new SilenceError(`no answer in ${deadlineMs} ms`)))
+      }, deadlineMs / DEADLINE_TICKS)
+    }
+    tick(DEADLINE_TICKS)
     work.then(resolve, reject).finally(() => clearTimeout(timer))
   })
 }
