@@ -1,8 +1,9 @@
 /**
  * The delivery worker. Claims due deliveries under leases, signs each attempt afresh, sends it through the guarded way out and keeps
  * the outcome; a worker that dies leaves its leases to lapse, and what it had sent is then sent again: at least once. A
- * subscription has few deliveries under way at a time, so a slow receiver holds up nobody else. NOTIFY wakes it, polling backs
- * that up. It also looks after subscriptions that fail for long: switches them off, tells their owner, probes them.
+ * subscription and an organization have few deliveries under way at a time, and slow receivers share half of the places
+ * (delivery-lanes.ts), so they hold up nobody else. NOTIFY wakes it, polling backs that up. It also looks after subscriptions
+ * that fail for long: switches them off, tells their owner, probes them.
  */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -13,6 +14,7 @@ import { suppressionsAt } from '../db/queries/suppressions.ts'
 import { DELIVERY_CHANNEL, insertDeliveries } from '../db/queries/webhooks.ts'
 import { openSecret, type MasterKeys } from '../plugins/lib/sealed-secret.ts'
 import { signWebhook } from '../plugins/lib/webhook-signature.ts'
+import { deliveryLanes } from './delivery-lanes.ts'
 import type { Egress } from './egress.ts'
 import { suppressorOf } from './suppressions.ts'
 import { enqueueEvent, newDelivery, payloadOf, PING_EVENT, type FinishedEvaluation, type MarkSecrets } from './webhook-events.ts'
@@ -23,6 +25,7 @@ const STOP_MS = 12_000
 const TIDY_MS = 60_000
 const CONCURRENCY = 64
 const PER_SUBSCRIPTION_MAX = 4
+const PER_ORGANIZATION_MAX = 16
 /** Before the second, third and fourth attempt; each ±20 %, so that receivers are not hit in step. */
 const BACKOFF_MS = [5000, 60_000, 300_000]
 const JITTER = 0.2
@@ -45,6 +48,8 @@ export interface DeliveryOptions {
   concurrency?: number
   /** Attempts under way to one subscription. Default 4. */
   perSubscriptionMax?: number
+  /** Attempts under way of one organization. Default 16. */
+  perOrganizationMax?: number
   /** Milliseconds before the second, third and fourth attempt, before jitter. Default 5000, 60 000, 300 000. */
   backoffMs?: readonly number[]
   /** When a subscription is switched off. Default: five deliveries given up over 24 hours without one success. */
@@ -68,11 +73,13 @@ export function startDelivery (options: DeliveryOptions): DeliveryWorker {
   const { db } = database
   const concurrency = options.concurrency ?? CONCURRENCY
   const perSubscriptionMax = options.perSubscriptionMax ?? PER_SUBSCRIPTION_MAX
+  const perOrganizationMax = options.perOrganizationMax ?? PER_ORGANIZATION_MAX
   const backoffMs = options.backoffMs ?? BACKOFF_MS
   const now = options.now ?? Date.now
   const paused = options.paused ?? (() => ({ everything: false, orgs: [] }))
-  for (const [name, value] of Object.entries({ concurrency, perSubscriptionMax })) if (!Number.isInteger(value) || value < 1) throw new TypeError(`deliver: ${name} must be a whole number of at least 1`)
+  for (const [name, value] of Object.entries({ concurrency, perSubscriptionMax, perOrganizationMax })) if (!Number.isInteger(value) || value < 1) throw new TypeError(`deliver: ${name} must be a whole number of at least 1`)
   if (!backoffMs.every((ms) => ms >= 0)) throw new TypeError('deliver: backoffMs must be milliseconds')
+  const lanes = deliveryLanes(concurrency)
   const ending = new AbortController()
   const underway = new Set<Promise<void>>()
   let wake: () => void = () => {}
@@ -108,15 +115,16 @@ export function startDelivery (options: DeliveryOptions): DeliveryWorker {
     let count = 0
     const { everything, orgs: exceptOrgs } = paused()
     if (everything) return 0
-    for (const scope of ['active', 'probes'] as const) {
-      const limit = concurrency - underway.size
-      if (limit === 0) break
+    for (const lane of lanes.open()) {
+      const { scope, among, limit } = lane
       const lease = `${workerId} ${randomUUID()}`
-      for (const delivery of await claimDeliveries(db, { lease, leaseMs: LEASE_MS, limit, perSubscriptionMax, scope, exceptOrgs })) {
+      for (const delivery of await claimDeliveries(db, { lease, leaseMs: LEASE_MS, limit, perSubscriptionMax, perOrganizationMax, scope, among, exceptOrgs })) {
         count++
+        const leave = lanes.enter(lane)
         const attempt = deliver(delivery, { id: delivery.id, lease })
           .catch((err: unknown) => logger.warn(safeDatabaseError(err), 'a delivery was left to its lease'))
           .finally(() => {
+            leave()
             underway.delete(attempt)
             kick()
           })
@@ -131,6 +139,7 @@ export function startDelivery (options: DeliveryOptions): DeliveryWorker {
     if (prepared === null) return await releaseDelivery(db, held, OUR_FAULT_RETRY_MS)
     const at = new Date(now()).toISOString()
     const { status, error, durationMs } = await egress.post(delivery.url, prepared.headers, prepared.body)
+    lanes.note(delivery.subscriptionId, durationMs)
     const attempt = { at, status, error, duration_ms: durationMs }
     const isKept = error === null ? await recordDelivered(db, held, attempt) : await recordFailed(db, held, attempt, retryIn(delivery))
     if (!isKept) logger.warn({ delivery: delivery.id }, 'a delivery outlived its lease; it is sent again')

@@ -134,6 +134,7 @@ export function createEgress (options: EgressOptions = {}): Egress {
       ? httpsRequest(url, { ...common, agent: new HttpsAgent({ keepAlive: false }), minVersion: 'TLSv1.2', rejectUnauthorized: true, ...(options.ca === undefined ? {} : { ca: options.ca }) })
       : httpRequest(url, { ...common, agent: new HttpAgent({ keepAlive: false }) })
     return new Promise((resolve, reject) => {
+      let isAnswered = false
       const connecting = setTimeout(() => request.destroy(new Refusal('timeout')), CONNECT_TIMEOUT_MS)
       request.on('socket', (socket) => {
         socket.once('connect', () => {
@@ -143,9 +144,24 @@ export function createEgress (options: EgressOptions = {}): Egress {
         })
         socket.once(isHttps ? 'secureConnect' : 'connect', () => clearTimeout(connecting))
       })
-      request.on('error', (err) => reject(isHttps && isTlsFailure(err, request.socket as TLSSocket | null) ? new Refusal('tls_failed') : err))
-      request.on('close', () => clearTimeout(connecting))
-      request.on('response', (response) => { drain(response).then(() => resolve(response.statusCode ?? 0), reject) })
+      request.on('error', (err) => {
+        if (!isAnswered) reject(isHttps && isTlsFailure(err, request.socket as TLSSocket | null) ? new Refusal('tls_failed') : err)
+      })
+      request.on('response', (response) => {
+        isAnswered = true
+        // The status is the answer. What follows it need not be whole.
+        const answered = (): void => resolve(response.statusCode ?? 0)
+        drain(response).then(answered, answered)
+      })
+      // Without this listener the platform closes such a connection and tells nobody.
+      request.on('upgrade', (response, socket) => {
+        socket.destroy()
+        resolve(response.statusCode ?? 0)
+      })
+      request.on('close', () => {
+        clearTimeout(connecting)
+        if (!isAnswered) reject(new Refusal('connection_failed'))
+      })
       request.end(body)
     })
   }
@@ -153,7 +169,7 @@ export function createEgress (options: EgressOptions = {}): Egress {
   return { findProblem, post }
 }
 
-/** Reads an answer to its end or to the limit; its bytes are dropped. The status counts, also of an answer that is too long. */
+/** Reads an answer to its end or to the limit; its bytes are dropped. */
 async function drain (response: IncomingMessage): Promise<void> {
   let bytes = 0
   for await (const chunk of response) {

@@ -3,6 +3,7 @@
  * guard: only the holder of the lease records an outcome, and a lapsed lease belongs to whoever claims it next.
  */
 import { and, arrayContains, eq, gt, isNotNull, isNull, sql, type SQL } from 'drizzle-orm'
+import { arrayLiteral } from '../audit-statement.ts'
 import type { Db } from '../client.ts'
 import { rowsOf } from '../rows.ts'
 import { webhookSubscriptions } from '../schema.ts'
@@ -32,37 +33,49 @@ export interface ClaimOptions {
   lease: string
   leaseMs: number
   limit: number
-  /** Deliveries under way to one subscription: a slow receiver holds up itself only. */
+  /** Deliveries under way to one subscription, over all workers: a slow receiver holds up itself only. */
   perSubscriptionMax: number
+  /** Deliveries under way of one organization, over all workers. Default unbounded. */
+  perOrganizationMax?: number
   /** `active`: everything due to active subscriptions; `probes`: pings to those that are switched off. */
   scope: 'active' | 'probes'
   /** Organizations whose deliveries wait. Default none. */
   exceptOrgs?: readonly string[]
+  /** Only these subscriptions, or all but these. Default all. */
+  among?: { readonly only: readonly string[] } | { readonly except: readonly string[] }
 }
 
-/** Claims due deliveries, fairly over subscriptions, oldest first within one. */
+/** Claims due deliveries, fairly over subscriptions and organizations, oldest first within one subscription. */
 export async function claimDeliveries (db: Db, options: ClaimOptions): Promise<ClaimedDelivery[]> {
-  const { lease, leaseMs, limit, perSubscriptionMax, scope, exceptOrgs = [] } = options
+  const { lease, leaseMs, limit, perSubscriptionMax, perOrganizationMax = limit, scope, exceptOrgs = [], among = { except: [] } } = options
   const isDue = sql`d.next_attempt_at <= now() and d.claims < ${CLAIMS_MAX} and (d.state = 'pending' or (d.state = 'delivering' and d.lease_until < now()))`
   const isWaiting = exceptOrgs.length === 0 ? sql`false` : sql`s.org_id in ${[...exceptOrgs]}`
+  const isAmong = 'only' in among ? sql`s.id = any(${arrayLiteral(among.only)}::text[])` : sql`s.id <> all(${arrayLiteral(among.except)}::text[])`
   const inScope = scope === 'active' ? sql`true` : sql`d.event = 'webhook.ping'`
+  const underway = (of: SQL): SQL => sql`coalesce((select sum(busy.n) from busy where ${of}), 0)::int`
   const result = await db.execute(sql`
-    with due as materialized (
-      select chosen.id from (
-        select s.id from webhook_subscriptions s
-        where s.deleted_at is null and s.is_active = ${scope === 'active'} and not ${isWaiting}
+    with busy as materialized (
+      select org_id, subscription_id, count(*) as n from webhook_deliveries where state = 'delivering' and lease_until >= now() group by org_id, subscription_id
+    ), due as materialized (
+      select chosen.id, chosen.org_id from (
+        select s.id, s.org_id from webhook_subscriptions s
+        where s.deleted_at is null and s.is_active = ${scope === 'active'} and not ${isWaiting} and ${isAmong}
+          and ${underway(sql`busy.org_id = s.org_id`)} < ${perOrganizationMax}
           and exists (select 1 from webhook_deliveries d where d.subscription_id = s.id and ${isDue} and ${inScope})
         order by random()
       ) s cross join lateral (
-        select d.id from webhook_deliveries d where d.subscription_id = s.id and ${isDue} and ${inScope}
+        select d.id, d.org_id from webhook_deliveries d where d.subscription_id = s.id and ${isDue} and ${inScope}
         order by d.next_attempt_at
-        limit greatest(0, ${perSubscriptionMax}::int - (select count(*) from webhook_deliveries busy
-          where busy.subscription_id = s.id and busy.state = 'delivering' and busy.lease_until >= now()))
+        limit greatest(0, ${perSubscriptionMax}::int - ${underway(sql`busy.subscription_id = s.id`)})
         for update skip locked
       ) chosen limit ${limit}
+    ), granted as (
+      -- What one organization has too much of stays unclaimed; the next claim finds it when there is room.
+      select id from (select id, org_id, row_number() over (partition by org_id) as place from due) ranked
+      where place <= ${perOrganizationMax} - ${underway(sql`busy.org_id = ranked.org_id`)}
     )
     update webhook_deliveries d set state = 'delivering', claims = d.claims + 1, lease = ${lease}, lease_until = now() + ${leaseMs} * interval '1 millisecond'
-    from due, webhook_subscriptions s where d.id = due.id and s.id = d.subscription_id
+    from granted, webhook_subscriptions s where d.id = granted.id and s.id = d.subscription_id
     returning d.id, d.org_id as "orgId", d.subscription_id as "subscriptionId", d.message_id as "messageId", d.event, d.evaluation_id as "evaluationId",
       d.subject, d.watermark, jsonb_array_length(d.attempts) as attempts, d.attempts_max as "attemptsMax", s.url, s.sealed_secret as "sealedSecret"`)
   // The statement names exactly these columns.
@@ -96,17 +109,17 @@ export async function recordFailed (db: Db, { id, lease }: Held, attempt: Delive
     with done as (
       update webhook_deliveries set state = ${ended ? 'failed' : 'pending'}, finished_at = ${ended ? sql`now()` : sql`null`}, lease = null, lease_until = null,
         attempts = attempts || ${JSON.stringify(attempt)}::jsonb, next_attempt_at = now() + ${retryInMs ?? 0} * interval '1 millisecond'
-      where id = ${id} and state = 'delivering' and lease = ${lease} returning subscription_id, event, created_at
+      where id = ${id} and state = 'delivering' and lease = ${lease} returning subscription_id, event, attempts -> 0 ->> 'at' as first_at
     ), counted as (
-      update webhook_subscriptions s set exhausted_count = s.exhausted_count + 1, failing_since = coalesce(s.failing_since, done.created_at)
+      update webhook_subscriptions s set exhausted_count = s.exhausted_count + 1, failing_since = coalesce(s.failing_since, done.first_at::timestamptz)
       from done where s.id = done.subscription_id and ${ended} and done.event <> 'webhook.ping'
     ) select subscription_id from done`)
   return rowsOf(result).length === 1
 }
 
-/** Gives a claim back without an attempt: the fault was ours. */
+/** Gives a claim back as if it had never been: the fault was ours, however often it is found. */
 export async function releaseDelivery (db: Db, { id, lease }: Held, retryInMs: number): Promise<void> {
-  await db.execute(sql`update webhook_deliveries set state = 'pending', lease = null, lease_until = null, next_attempt_at = now() + ${retryInMs} * interval '1 millisecond'
+  await db.execute(sql`update webhook_deliveries set state = 'pending', claims = claims - 1, lease = null, lease_until = null, next_attempt_at = now() + ${retryInMs} * interval '1 millisecond'
     where id = ${id} and state = 'delivering' and lease = ${lease}`)
 }
 

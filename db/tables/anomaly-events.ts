@@ -22,6 +22,6 @@ export const anomalyEvents = pgTable('anomaly_events', {
   userAgent: text('user_agent'),
   /** Where a canary key was planted. */
   label: text(),
-  action: text({ enum: ['none', 'suspended', 'would_suspend', 'declined_last_key', 'not_active'] }).notNull().default('none'),
+  action: text({ enum: ['none', 'suspended', 'declined_last_key', 'not_active', 'would_suspend', 'would_decline_last_key'] }).notNull().default('none'),
   recordedAt: timestamp('recorded_at', { withTimezone: true }).notNull().defaultNow()
 })

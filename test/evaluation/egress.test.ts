@@ -138,6 +138,38 @@ t.test('an answer that never ends is read to the limit and dropped; its status c
   t.ok(sentBytes < 16 * 1024 * 1024, `${sentBytes} bytes were sent before the connection was dropped`)
 })
 
+t.test('whatever a receiver writes, an attempt ends, and a status that arrived counts', async (t) => {
+  const ok = 'HTTP/1.1 200 OK\r\n'
+  const table: Array<[string, boolean, number | null, string | null]> = [
+    ['HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n', false, 101, 'refused_by_receiver'],
+    ['HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n', true, 101, 'refused_by_receiver'],
+    [`${ok}content-length: 10\r\n\r\nab`, true, 200, null],
+    [`${ok}content-length: 10\r\n\r\nab`, false, 200, null],
+    [`${ok}transfer-encoding: chunked\r\n\r\n5\r\nab`, true, 200, null],
+    [`${ok}transfer-encoding: chunked\r\n\r\nzz\r\nab`, false, 200, null],
+    ['HTTP/1.1 503 No\r\ncontent-length: 10\r\n\r\nab', false, 503, 'refused_by_receiver'],
+    ['HTTP/1.1 100 Continue\r\n\r\n', true, null, 'connection_failed'],
+    ['HTTP/1.1 100 Continue\r\n\r\n', false, null, 'timeout'],
+    ['nonsense\r\n\r\n', false, null, 'connection_failed'],
+    [`HTTP/1.1 200 OK\r\nx: ${'a'.repeat(70_000)}\r\n\r\n`, false, null, 'connection_failed'],
+    ['', true, null, 'connection_failed'],
+    ['', false, null, 'timeout']
+  ]
+  await Promise.all(table.map(async ([answer, isEnded, status, error]) => {
+    const server = createServer((socket) => {
+      socket.on('error', () => {})
+      socket.once('data', () => {
+        socket.write(answer)
+        if (isEnded) socket.end()
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const outcome = await createEgress({ ...LOCAL, totalTimeoutMs: 1000 }).post(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`, {}, BODY)
+    t.match(outcome, { status, error }, `${JSON.stringify(answer.slice(0, 60))} ${isEnded ? 'and the end' : 'and silence'}`)
+    server.close()
+  }))
+})
+
 t.test('a receiver that does not answer ends at the deadline', async (t) => {
   const receiver = await startReceiver(() => {})
   t.teardown(() => receiver.close())

@@ -4,12 +4,14 @@ import type { AddressInfo } from 'node:net'
 export interface Received { path: string, headers: Record<string, string>, body: Buffer, json: any }
 export type Respond = (received: Received, response: ServerResponse) => void
 
-export interface Receiver { url: string, received: Received[], connections: () => number, next: (count: number) => Promise<Received[]>, close: () => Promise<void> }
+export interface Receiver { url: string, received: Received[], connections: () => number, peak: () => number, next: (count: number) => Promise<Received[]>, close: () => Promise<void> }
 
 // A webhook receiver on a real socket. Answers 204 unless told otherwise.
 export async function startReceiver (respond: Respond = (_received, response) => { response.writeHead(204).end() }): Promise<Receiver> {
   const received: Received[] = []
   let connections = 0
+  let underway = 0
+  let peak = 0
   let waiting: Array<() => void> = []
   const server = createHttpServer((request: IncomingMessage, response) => {
     const chunks: Buffer[] = []
@@ -19,6 +21,8 @@ export async function startReceiver (respond: Respond = (_received, response) =>
       const headers = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)]))
       const one = { path: request.url ?? '', headers, body, json: body.length === 0 ? null : JSON.parse(body.toString()) }
       received.push(one)
+      peak = Math.max(peak, ++underway)
+      response.once('close', () => { underway-- })
       respond(one, response)
       for (const wake of waiting) wake()
       waiting = []
@@ -32,6 +36,8 @@ export async function startReceiver (respond: Respond = (_received, response) =>
     url: `http://127.0.0.1:${port}`,
     received,
     connections: () => connections,
+    // Requests under way at once, at the most.
+    peak: () => peak,
     async next (count) {
       while (received.length < count) await new Promise<void>((resolve) => waiting.push(resolve))
       return received
