@@ -35,6 +35,8 @@ const KNOWN_METHODS: readonly HTTPMethods[] = METHODS.filter((method) => method 
 const PARAM_CHARS_MAX = 2048
 const MINUTE_MS = 60_000
 const FAILURE_ADDRESSES_MAX = 50_000
+/** A limit per address that is low must not let one address spend what all of them have. */
+const FAILURES_PER_SECOND_MIN = 120
 
 export interface AppDeps {
   database: Database
@@ -138,7 +140,7 @@ function layerOptions (config: Config, deps: AppDeps, failures: FailureLimiter, 
   const { metrics } = deps
   return {
     transport: { requireHttps: config.production },
-    authentication: { keys: { findByDigest: (digest) => findKeyByDigest(db, digest) }, epochs: deps.admission, failures, now },
+    authentication: { keys: { findByDigest: (digest) => findKeyByDigest(db, digest) }, epochs: deps.admission, failures, failuresPerSecondMax: Math.max(FAILURES_PER_SECOND_MIN, config.authFailureLimitPerMinute), now },
     signature: { required: config.requireHmac, bodyDeadlineMs: config.bodyDeadlineMs, now },
     ipAllowlist: {},
     orgScope: { recordIdSecret: config.secrets.recordId, recordParams: RECORD_PARAMS },

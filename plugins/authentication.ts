@@ -14,9 +14,15 @@ import { LRUCache } from 'lru-cache'
 import { ApiError } from '../errors.ts'
 import { accessOf, declareSlots, type AdmissionStore, type KeyRecord, type KeyStore, type Principal } from './context.ts'
 import { bearerKeyOf, digestOf } from './lib/api-key.ts'
+import { failureBudget } from './lib/failure-budget.ts'
 
 const CACHE_RECORDS_MAX = 10_000
 const CACHE_TTL_MS = 10_000
+const KNOWN_MAX = 100_000
+const KNOWN_TTL_MS = 3_600_000
+const FAILURES_PER_SECOND_MAX = 120
+const STRANGERS_AT_A_TIME = 32
+const BUSY_RETRY_SECONDS = '1'
 const RETRY_AFTER_SECONDS = '2'
 
 /** Failures per client address. `check` does not count, `count` does. */
@@ -32,6 +38,8 @@ export interface AuthenticationOptions {
   epochs?: Pick<AdmissionStore, 'readEpoch'>
   /** Limits failed authentication per client address. Default none. */
   failures?: FailureLimiter
+  /** Failures in one second, of all addresses together, that are worth a read of the key store; keys that have authenticated here within the hour are read in any case. Default 120. */
+  failuresPerSecondMax?: number
   /** Unix milliseconds. Default `Date.now`. */
   now?: () => number
 }
@@ -43,6 +51,9 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
   const now = options.now ?? Date.now
   if (typeof keys?.findByDigest !== 'function') throw new TypeError('authentication: the option keys must be a KeyStore')
   const cache = new LRUCache<string, CachedRecord>({ max: CACHE_RECORDS_MAX, ttl: CACHE_TTL_MS })
+  /** Keys that have authenticated here lately. Nobody is let in for it: it only says whose read does not wait for strangers. */
+  const known = new LRUCache<string, true>({ max: KNOWN_MAX, ttl: KNOWN_TTL_MS })
+  const budget = failureBudget({ perSecondMax: options.failuresPerSecondMax ?? FAILURES_PER_SECOND_MAX, underWayMax: STRANGERS_AT_A_TIME, now })
   declareSlots(app)
 
   app.addHook('preParsing', async function authenticate (request) {
@@ -52,14 +63,15 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
     if (bearerKey === null) return await refuse(request, 'absent_or_malformed')
     const digest = digestOf(bearerKey)
     const cacheKey = digest.toString('base64')
-    const found = cache.get(cacheKey) ?? await load(digest, cacheKey)
-    if (found === null) return await refuse(request, 'unknown')
-    const lapse = lapseOf(found.record, now())
-    if (lapse !== null) {
+    const found = cache.get(cacheKey) ?? await loadInTurn(digest, cacheKey)
+    const lapse = found === null ? 'unknown' : lapseOf(found.record, now())
+    if (found === null || lapse !== null) {
       cache.delete(cacheKey)
-      request.refusedKey = found.record
-      return await refuse(request, lapse)
+      known.delete(cacheKey)
+      request.refusedKey = found?.record ?? null
+      return await refuse(request, lapse ?? 'unknown')
     }
+    known.set(cacheKey, true)
     request.principal = { ...found.record, epoch: found.epoch }
     request.bearerKey = bearerKey
     request.reloadPrincipal = (epoch) => reload(request, digest, cacheKey, epoch)
@@ -79,6 +91,21 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
   async function refuse (request: FastifyRequest, reason: string): Promise<never> {
     await failures?.count(request)
     throw invalidKey(reason)
+  }
+
+  /** Reads a stranger's key only while strangers have not failed too often, so that a flood of them leaves the store to the others. */
+  async function loadInTurn (digest: Buffer, cacheKey: string): Promise<CachedRecord | null> {
+    if (known.has(cacheKey)) return await load(digest, cacheKey)
+    const turn = budget.begin()
+    if (turn !== 'go') throw new ApiError(turn === 'spent' ? 'rate_limited' : 'unavailable', { detail: 'Too many unknown keys at once.', headers: { 'retry-after': BUSY_RETRY_SECONDS }, reason: 'strangers' })
+    let hasFailed = false
+    try {
+      const found = await load(digest, cacheKey)
+      hasFailed = found === null || lapseOf(found.record, now()) !== null
+      return found
+    } finally {
+      budget.end(hasFailed)
+    }
   }
 
   /**

@@ -94,3 +94,27 @@ t.test('stops an address that failed too often before the store is asked', async
   t.equal(answer.headers['retry-after'], '7')
   t.equal(store.reads, 0)
 })
+
+t.test('a flood of unknown keys costs a bounded number of reads a second, and neither a known key nor a new good one waits for it for ever', async (t) => {
+  let nowMs = NOW_MS
+  const newcomer = `fb_live_${'1'.repeat(48)}`
+  const store = storeOf(() => record())
+  const findByDigest = async (digest: Buffer): Promise<KeyRecord | null> => digest.equals(digestOf(newcomer)) ? record({ keyId: 'key_2' }) : await store.findByDigest(digest)
+  const app = await bareApp()
+  await app.register(authentication, { keys: { findByDigest }, failuresPerSecondMax: 10, now: () => nowMs })
+  route(app)
+  const ask = async (key: string): Promise<{ status: number, retryAfter: unknown }> => {
+    const answer = await app.inject({ url: '/thing', headers: { authorization: `Bearer ${key}` } })
+    return { status: answer.statusCode, retryAfter: answer.headers['retry-after'] }
+  }
+  t.equal((await ask(KEY)).status, 200)
+  const reads = store.reads
+  const statuses: number[] = []
+  for (let n = 0; n < 200; n++) statuses.push((await ask(`fb_live_${String(n).padStart(48, '0')}`)).status)
+  t.same([statuses.filter((status) => status === 401).length, statuses.filter((status) => status === 429).length], [10, 190])
+  t.equal(store.reads - reads, 10, 'the rest of them never reached the store')
+  t.equal((await ask(KEY)).status, 200, 'who has authenticated before is read in any case')
+  t.same(await ask(newcomer), { status: 429, retryAfter: '1' }, 'a key that was never seen here is asked to come again')
+  nowMs += 1000
+  t.equal((await ask(newcomer)).status, 200, 'and is then read')
+})
