@@ -1,12 +1,12 @@
 /** Puts the kill switch together: its stores, the keeper of an instance, and the control that operators use. */
 import { randomBytes } from 'node:crypto'
-import type { Cluster, Redis } from 'ioredis'
 import type { Config } from '../config.ts'
 import { openDatabase, type Database } from '../db/client.ts'
 import { databaseKillStore, embeddedKillStore, listKillEvents } from '../db/queries/kill-switch.ts'
 import type { KillControl } from '../evaluation/kill-control.ts'
 import { startKillKeeper, type KillKeeperOptions } from '../plugins/support/kill-keeper.ts'
 import { ALL_KILLED, type KillState } from '../plugins/lib/kill-state.ts'
+import type { RedisClient } from '../plugins/support/redis.ts'
 import { redisKillStore } from '../plugins/support/redis-kill.ts'
 
 const FIRST_LOOK_MS = 2000
@@ -27,7 +27,7 @@ export interface KillSwitchParts {
   config: Config
   database: Database
   /** Null on the embedded default. */
-  redis: Redis | Cluster | null
+  redis: RedisClient | null
   role: 'server' | 'worker'
   logger: KillKeeperOptions['logger']
 }
@@ -56,7 +56,7 @@ export async function openKillSwitch ({ config, database, redis, role, logger }:
 }
 
 /** The control of a process that is no instance, such as `fb`. */
-export function killControlOf (config: Config, database: Database, redis: Redis | Cluster | null): KillControl {
+export function killControlOf (config: Config, database: Database, redis: RedisClient | null): KillControl {
   return {
     history: database.kind === 'postgres' ? databaseKillStore(database) : embeddedKillStore(database),
     ...(redis === null ? {} : { fast: redisKillStore(redis, { prefix: config.redisPrefix }) }),

@@ -2,15 +2,15 @@
  * The kill switch's second store: Redis, which every instance polls beside PostgreSQL and which takes a switch while PostgreSQL
  * is away. All keys share one hash tag, so that a cluster keeps them together; one script is one round trip and one clock.
  */
-import type { Cluster, Redis } from 'ioredis'
 import { parseKillEvent } from '../lib/kill-state.ts'
 import { ADOPT_KILL_SCRIPT, BEAT_SCRIPT, INSTANCE_REMEMBERED_MS, INSTANCES_SCRIPT, READ_KILL_SCRIPT } from '../lib/kill-switch.lua.ts'
 import { instanceKey, parseInstanceReport, type DeferringKillStore, type InstanceSeen } from './kill-store.ts'
+import type { RedisClient } from './redis.ts'
 
 const COMPLETE = '#complete'
 
 /** Rejects when the server is away, like every adapter of Redis. */
-export function redisKillStore (redis: Redis | Cluster, options: { prefix?: string } = {}): DeferringKillStore {
+export function redisKillStore (redis: RedisClient, options: { prefix?: string } = {}): DeferringKillStore {
   const keyOf = (part: string): string => `${options.prefix ?? 'fb'}:{kill}:${part}`
   return {
     name: 'Redis',
