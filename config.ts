@@ -11,7 +11,7 @@ import { envSchema } from 'env-schema'
 import { ConfigError, readSecrets, secretProblems, type Secrets } from './config-secrets.ts'
 import { changeThresholds, DEFAULT_THRESHOLDS, type Thresholds } from './plugins/lib/anomaly/thresholds.ts'
 import { parseCidr } from './plugins/lib/cidr.ts'
-import { parseRedisUrl } from './plugins/lib/redis-url.ts'
+import { redisUrlProblem } from './plugins/lib/redis-url.ts'
 
 export { ConfigError, type Secrets } from './config-secrets.ts'
 
@@ -233,17 +233,9 @@ function tlsProblems ({ TLS_CERT: cert, TLS_KEY: key }: Values): string[] {
 function storeProblems (values: Values): string[] {
   const problems: string[] = []
   if (values.DATABASE_URL !== '' && !/^(postgres(ql)?:\/\/|pglite:)/.test(values.DATABASE_URL)) problems.push('DATABASE_URL must start with postgres:// (or be left out for the embedded default)')
-  if (values.REDIS_URL !== '') problems.push(...redisProblems(values.REDIS_URL))
+  const redisProblem = values.REDIS_URL === '' ? null : redisUrlProblem(values.REDIS_URL)
+  if (redisProblem !== null) problems.push(`REDIS_URL ${redisProblem}`)
   return problems
-}
-
-function redisProblems (url: string): string[] {
-  try {
-    parseRedisUrl(url)
-    return []
-  } catch (err) {
-    return [`REDIS_URL ${err instanceof RangeError ? err.message : 'is not understood'}`]
-  }
 }
 
 function productionProblems (env: NodeJS.ProcessEnv, values: Values, trustedProxies: readonly string[]): string[] {

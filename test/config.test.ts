@@ -55,6 +55,7 @@ const refusals: Array<[string, NodeJS.ProcessEnv, RegExp]> = [
   ['a trusted proxy that is a number of hops', { DATA_DIR: folder, TRUSTED_PROXIES: '1' }, /TRUSTED_PROXIES/],
   ['a trusted proxy that is everybody', { DATA_DIR: folder, TRUSTED_PROXIES: 'true' }, /TRUSTED_PROXIES/],
   ['PUBLIC_API_REQUIRE_HMAC in production, whatever it says', production({ PUBLIC_API_REQUIRE_HMAC: 'true' }), /PUBLIC_API_REQUIRE_HMAC must not be set in production/],
+  ['sentinels without the name of their master', { REDIS_URL: 'redis+sentinel://:hidden-password@s1,s2' }, /REDIS_URL must name the sentinels' master/],
   ['in-memory windows in production', production({ REDIS_URL: undefined }), /REDIS_URL is missing/],
   ['the embedded database in production', production({ DATABASE_URL: undefined }), /DATABASE_URL is missing/],
   ['a missing secret in production', production({ WATERMARK_SECRET: undefined }), /WATERMARK_SECRET is missing/],

@@ -38,6 +38,16 @@ export function parseRedisUrl (text: string): RedisTarget {
   return { form, isTls: parts[1] === 's', nodes, ...credentialsOf(user), ...pathOf(form, path), ...sentinelCredentialsOf(form, query) }
 }
 
+/** What is wrong with a URL, in words that repeat nothing of it, or null. */
+export function redisUrlProblem (text: string): string | null {
+  try {
+    parseRedisUrl(text)
+    return null
+  } catch (err) {
+    return err instanceof RangeError ? err.message : 'is not understood'
+  }
+}
+
 function nodeOf (text: string, defaultPort: number): { host: string, port: number } {
   const [, host = '', port] = HOST_AND_PORT.exec(text.trim()) ?? []
   const number = port === undefined ? defaultPort : Number(port)
