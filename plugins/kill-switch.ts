@@ -18,7 +18,7 @@ import type { KillReach, KillState } from './lib/kill-state.ts'
 const STATE_CHANGING = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
 const RETRY_AFTER_SECONDS = '2'
 
-export type { KillReach, KillState } from './lib/kill-state.ts'
+export { ALL_KILLED, NOTHING_KILLED, type KillReach, type KillState } from './lib/kill-state.ts'
 
 export interface KillSwitchOptions {
   /** The state now. Called more than once a request; must answer at once, from memory. No default. */

@@ -9,7 +9,7 @@ const folder = mkdtempSync(join(tmpdir(), 'flowbeacon-sibling-'))
 const run = (command, args, cwd) => execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
 
 const service = `import fastify from 'fastify'
-import killSwitch from '@flowbeacon/public-api/plugins/kill-switch'
+import killSwitch, { ALL_KILLED, NOTHING_KILLED } from '@flowbeacon/public-api/plugins/kill-switch'
 import watermark, { type WatermarkOptions } from '@flowbeacon/public-api/plugins/watermark'
 
 let enabled = true
@@ -17,7 +17,7 @@ const rows: string[] = []
 const options: WatermarkOptions = { secret: Buffer.alloc(32, 1), audit: { record: async (row) => { rows.push(row.watermark) } } }
 const app = fastify()
 await app.register(watermark, options)
-await app.register(killSwitch, { isEnabled: () => enabled })
+await app.register(killSwitch, { state: () => enabled ? NOTHING_KILLED : ALL_KILLED })
 app.get('/', async () => ({ ok: true, data: 'hello' }))
 const first = await app.inject('/')
 enabled = false
