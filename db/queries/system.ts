@@ -7,7 +7,11 @@ import { auditParameters, INSERT_AUDIT_ROWS } from '../audit-statement.ts'
 import type { Database, Db } from '../client.ts'
 import { apiKeys, auditRows, evaluationItems, evaluations, scenarios } from '../schema.ts'
 
-const ATTEMPTS_MAX = 5
+/**
+ * Claims whose worker died, after which an evaluation ends as an error. A graph that kills its thread costs one scenario and no claim, so this
+ * only bounds what takes the whole process with it; a service that is killed again and again gives nothing up before that.
+ */
+export const ATTEMPTS_MAX = 20
 
 export interface Lease { evaluationId: string, workerId: string, attempt: number }
 export interface ClaimedEvaluation { id: string, orgId: string, attempt: number }

@@ -3,7 +3,7 @@ import t from 'tap'
 import { openDatabase, type Database } from '../../db/client.ts'
 import { createEvaluation, findEvaluation, findItems, type EvaluationRow, type NewItem } from '../../db/queries/evaluations.ts'
 import { createOrganization } from '../../db/queries/organizations.ts'
-import { claimEvaluation, recordItem, releaseEvaluation } from '../../db/queries/system.ts'
+import { ATTEMPTS_MAX, claimEvaluation, recordItem, releaseEvaluation } from '../../db/queries/system.ts'
 import { importBlueprint } from '../../evaluation/graph/import.ts'
 import type { FactGraph } from '../../evaluation/graph/types.ts'
 import { startWorker, type EvaluationWorker, type WorkerOptions } from '../../evaluation/worker.ts'
@@ -122,7 +122,7 @@ t.test('a database that is away is logged without what was bound, and does not e
 
 t.test('an evaluation whose attempts are spent ends as an error, its graphs go, and what hangs on its end is told in the same transaction', async (t) => {
   const id = await submit(item(0))
-  for (let attempt = 0; attempt < 5; attempt++) t.equal((await claimEvaluation(database.db, { workerId: 'dead', leaseMs: -1000 }))?.id, id)
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) t.equal((await claimEvaluation(database.db, { workerId: 'dead', leaseMs: -1000 }))?.id, id)
   t.equal(await claimEvaluation(database.db, { workerId: 'dead', leaseMs: -1000 }), null)
   const told: object[] = []
   const { worker } = start({ onEnded: async (_tx, one) => { told.push(one) } })
