@@ -14,11 +14,13 @@ type Respond = ReturnType<typeof anomalyResponse>
 export function anomalyResponder (config: Config, database: Database, admission: AdmissionStore, logger: AnomalyResponseOptions['logger']): Respond {
   const { db } = database
   return anomalyResponse({
-    record: (anomaly) => db.transaction((tx) => insertAnomaly(tx, anomaly)),
-    signalsOf: (keyId, since) => signalsOf(db, keyId, since),
-    suspend: (keyId, by) => db.transaction((tx) => suspendKey(tx, keyId, by)),
+    inTransaction: (work) => db.transaction((tx) => work({
+      record: (anomaly) => insertAnomaly(tx, anomaly),
+      signalsOf: (keyId, since) => signalsOf(tx, keyId, since),
+      suspend: (keyId, by) => suspendKey(tx, keyId, by),
+      setAction: (id, action) => setAnomalyAction(tx, id, action)
+    })),
     bumpEpoch: (keyId) => admission.bumpEpoch(keyId),
-    setAction: (id, action) => setAnomalyAction(db, id, action),
     autoSuspend: config.autoSuspend,
     logger
   })

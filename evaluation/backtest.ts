@@ -2,6 +2,7 @@
  * What a proposed change would have done to past requests. Pure: audit rows go in, in the order of time; the same functions that judge live
  * traffic judge them, once as configured and once as proposed. Nothing is written, nobody is refused.
  */
+import type { ErrorCode } from '../errors.ts'
 import { compileAllowlist } from '../plugins/lib/cidr.ts'
 import { createDetector, type DetectedAnomaly, type Observation } from '../plugins/lib/anomaly/detector.ts'
 import type { Signal, Thresholds } from '../plugins/lib/anomaly/thresholds.ts'
@@ -14,6 +15,8 @@ import { scopeOf } from './route-scopes.ts'
 const EXAMPLES_MAX = 3
 const TOGETHER_MS = 3_600_000
 const ADDRESSES_MAX = 1000
+const REFUSED_BEFORE: readonly string[] = ['invalid_api_key', 'signature_missing', 'signature_invalid', 'signature_replayed', 'ip_not_allowed', 'organization_mismatch',
+  'insufficient_permission', 'rate_limited', 'api_disabled', 'unavailable'] satisfies ErrorCode[]
 /** From this many addresses of one /24 or /64 on, the network is suggested instead. */
 const NETWORK_FROM = 4
 
@@ -30,7 +33,16 @@ export interface BacktestChange {
   keyId: string | null
 }
 
-export interface BacktestKey { keyId: string, orgId: string, prefix: string, permissions: readonly string[], perMinute: number, perHour: number }
+export interface BacktestKey {
+  keyId: string
+  orgId: string
+  prefix: string
+  permissions: readonly string[]
+  perMinute: number
+  perHour: number
+  /** Whether it can be used today; who was active at a time in the past is not kept. */
+  isActive: boolean
+}
 
 export interface Example { watermark: string, at: string, method: string, route: string, ip: string }
 export interface Hit { requests: number, examples: Example[] }
@@ -42,8 +54,10 @@ export interface KeyReport {
   /** Requests that were answered and would have been refused, by the part of the change that refuses them. */
   would_refuse: Partial<Record<'limit' | 'address' | 'scope' | 'suspended', Hit>>
   would_suspend_at: string | null
+  /** When it would have been spared, as the last active key of its organization. */
+  would_decline_at: string | null
   anomalies: Array<{ signal: Signal, at: string, numbers: object, only: 'current' | 'proposed' | 'both', watermarks: readonly string[] }>
-  suggestion?: { ip_allow: Array<{ range: string, requests: number }>, unused_permissions: string[] }
+  suggestion?: { ip_allow: Array<{ range: string, requests: number }>, used_permissions: string[], unused_permissions: string[] }
 }
 
 interface KeyState {
@@ -73,7 +87,7 @@ export function createBacktest (change: BacktestChange, keys: ReadonlyMap<string
     if (state === undefined) {
       const key = keys.get(keyId)
       state = {
-        report: { key: keyId, prefix: key?.prefix ?? 'unknown', org: key?.orgId ?? 'unknown', requests: 0, would_refuse: {}, would_suspend_at: null, anomalies: [] },
+        report: { key: keyId, prefix: key?.prefix ?? 'unknown', org: key?.orgId ?? 'unknown', requests: 0, would_refuse: {}, would_suspend_at: null, would_decline_at: null, anomalies: [] },
         window: windowOf(change, key),
         signals: [],
         suspendedAtMs: null,
@@ -102,8 +116,17 @@ export function createBacktest (change: BacktestChange, keys: ReadonlyMap<string
     if (anomaly.severity !== 'low') state.signals.push({ signal: anomaly.signal, atMs: anomaly.atMs })
     const together = state.signals.filter(({ atMs }) => anomaly.atMs - atMs <= TOGETHER_MS).map(({ signal }) => signal)
     if (!change.autoSuspend || state.suspendedAtMs !== null || !isReasonToSuspend(anomaly, together)) return
+    if (!anomaly.isCertain && isLastActive(state.report.key)) {
+      state.report.would_decline_at ??= isoOf(anomaly.atMs)
+      return
+    }
     state.suspendedAtMs = anomaly.atMs
     state.report.would_suspend_at = isoOf(anomaly.atMs)
+  }
+
+  function isLastActive (keyId: string): boolean {
+    const orgId = keys.get(keyId)?.orgId
+    return ![...keys.values()].some((key) => key.orgId === orgId && key.keyId !== keyId && key.isActive && (states.get(key.keyId)?.suspendedAtMs ?? null) === null)
   }
 
   return {
@@ -112,12 +135,14 @@ export function createBacktest (change: BacktestChange, keys: ReadonlyMap<string
       const isChanged = row.keyId !== null && (change.keyId === null || change.keyId === row.keyId)
       const state = isChanged && row.keyId !== null ? stateOf(row.keyId) : null
       if (state !== null) {
-        const scope = scopeOf(row.method, row.route)
         state.report.requests++
-        if (state.addresses.size < ADDRESSES_MAX || state.addresses.has(row.ip)) state.addresses.set(row.ip, (state.addresses.get(row.ip) ?? 0) + 1)
-        if (scope !== null && row.status < 400) state.usedScopes.add(scope)
-        // Only what was let in then can be refused by the change.
-        if (row.status < 400 || row.status === 404 || row.status === 400) judgeRequest(row, state, scope)
+        // Only what was let in then can be refused by the change, and only where that came from is an address to allow.
+        if (wasAdmitted(row)) {
+          const scope = scopeOf(row.method, row.route)
+          if (state.addresses.size < ADDRESSES_MAX || state.addresses.has(row.ip)) state.addresses.set(row.ip, (state.addresses.get(row.ip) ?? 0) + 1)
+          if (scope !== null) state.usedScopes.add(scope)
+          judgeRequest(row, state, scope)
+        }
       }
       judgeAnomalies(row, state)
     },
@@ -132,10 +157,21 @@ export function createBacktest (change: BacktestChange, keys: ReadonlyMap<string
     const { report } = state
     if (state.suspendedAtMs !== null) return count(report, 'suspended', row)
     if (isAllowed?.(row.ip) === false) return count(report, 'address', row)
-    const isAdmin = keys.get(report.key)?.permissions.includes('admin') === true && change.removedScope !== 'admin'
-    if (scope !== null && scope === change.removedScope && !isAdmin) return count(report, 'scope', row)
+    if (scope !== null && !keepsScope(keys.get(report.key), scope, change.removedScope)) return count(report, 'scope', row)
     if (state.window?.admit(row.atMs).outcome === 'refused') count(report, 'limit', row)
   }
+}
+
+/** Layers 2 to 7 let it pass. */
+function wasAdmitted ({ code }: Observation): boolean {
+  return code === null || !REFUSED_BEFORE.includes(code)
+}
+
+/** Whether a key may still do what it did, once a permission is taken from it; an admin key that loses `admin` has what else it was given. */
+function keepsScope (key: BacktestKey | undefined, scope: Permission, removed: Permission | null): boolean {
+  if (removed === null) return true
+  const left = key?.permissions.filter((one) => one !== removed)
+  return left === undefined ? scope !== removed : left.includes(scope) || left.includes('admin')
 }
 
 function windowOf (change: BacktestChange, key: BacktestKey | undefined): SlidingWindow | null {
@@ -162,7 +198,7 @@ function isoOf (atMs: number): string {
   return new Date(atMs).toISOString()
 }
 
-/** The addresses that were seen, neighbours drawn together, and what was granted and never used. */
+/** The addresses that requests were admitted from, neighbours drawn together, and what was granted and never used. */
 function suggestionOf (state: KeyState, key: BacktestKey | undefined): NonNullable<KeyReport['suggestion']> {
   const networks = new Map<string, Array<[string, number]>>()
   for (const entry of state.addresses) {
@@ -172,10 +208,10 @@ function suggestionOf (state: KeyState, key: BacktestKey | undefined): NonNullab
   const ranges = [...networks].flatMap(([network, entries]) => entries.length >= NETWORK_FROM
     ? [{ range: network, requests: entries.reduce((sum, [, requests]) => sum + requests, 0) }]
     : entries.map(([address, requests]) => ({ range: address.includes(':') ? `${address}/128` : `${address}/32`, requests })))
-  return { ip_allow: ranges.sort((a, b) => b.requests - a.requests), unused_permissions: unusedOf(key, state.usedScopes) }
+  return { ip_allow: ranges.sort((a, b) => b.requests - a.requests), used_permissions: [...state.usedScopes].sort(), unused_permissions: unusedOf(key, state.usedScopes) }
 }
 
-/** An admin key that only ever reads needs reading. */
+/** Granted and never used. What an admin key used by way of `admin` stands in `used_permissions`: that is what it needs instead. */
 function unusedOf (key: BacktestKey | undefined, used: ReadonlySet<Permission>): string[] {
   return (key?.permissions ?? []).filter((granted) => !used.has(granted as Permission))
 }

@@ -50,7 +50,8 @@ const anomalyDetection: FastifyPluginAsync<AnomalyDetectionOptions> = async (app
     if (request.refusal === null) return
     const { code } = request.refusal
     if (code === 'invalid_api_key' && request.refusedKey?.canaryLabel !== undefined) report('canary_used', request, request.refusedKey)
-    else if (code === 'ip_not_allowed' && request.principal !== null) report('foreign_address', request, request.principal)
+    // Where more than one is asked for, the elected instance counts them.
+    else if (code === 'ip_not_allowed' && request.principal !== null && thresholds.foreign_address.count === 1) report('foreign_address', request, request.principal)
     else if (code === 'https_required' && keys !== undefined) recognise(request, keys)
   })
 
@@ -62,7 +63,8 @@ const anomalyDetection: FastifyPluginAsync<AnomalyDetectionOptions> = async (app
     if (!isNews(`plain ${digest.toString('base64')}`)) return
     follow('plain_http', async () => {
       const key = await keys.findByDigest(digest)
-      if (key !== null) report('plain_http', request, key)
+      // A planted key is dead on any transport; that it was found is the news.
+      if (key !== null) report(key.canaryLabel === undefined ? 'plain_http' : 'canary_used', request, key)
     })
   }
 

@@ -19,7 +19,7 @@ export function addAnomalyCommands (program: Command): void {
     .option('--limit <n>', 'at most this many (default: 50)').option('--follow', 'keep running and print what comes')
     .option('--json', 'print one JSON object; with --follow one object a line')
     .addHelpText('after', '\nEach event holds the numbers and thresholds that caused it and the watermarks of the requests behind it (fb trace).\n' +
-      'action: what was done (suspended, declined_last_key, not_active) or would have been done with auto-suspend on (would_suspend).\n\nExample:\n  $ fb anomalies --follow')
+      'action: what was done (suspended, declined_last_key, not_active) or would have\nbeen done with auto-suspend on (would_suspend, would_decline_last_key).\n\nExample:\n  $ fb anomalies --follow')
     .action(listAnomalies)
 
   program.command('backtest').description('what a proposed change would have done to past requests; changes nothing')
@@ -97,12 +97,14 @@ function details (key: KeyReport): string[] {
   return [
     '',
     `${key.key}`,
+    ...(key.would_decline_at === null ? [] : [`  spared at ${key.would_decline_at}: the last active key of its organization`]),
     ...Object.entries(key.would_refuse).flatMap(([by, hit]) => hit.examples.map(({ watermark, at, method, route, ip }) => `  refused by ${by}: ${at}  ${method} ${route}  from ${ip}  ${watermark}`)),
     ...key.anomalies.map(({ signal, at, numbers, only }) => `  ${signal} at ${at}  ${JSON.stringify(numbers)}${only === 'both' ? '' : `  only ${only}`}`),
     ...(key.suggestion === undefined
       ? []
       : [
-      `  addresses seen: ${key.suggestion.ip_allow.map(({ range, requests }) => `${range} (${requests})`).join(', ') || 'none'}`,
+      `  addresses admitted: ${key.suggestion.ip_allow.map(({ range, requests }) => `${range} (${requests})`).join(', ') || 'none'}`,
+      `  permissions used: ${key.suggestion.used_permissions.join(', ') || 'none'}`,
       `  permissions not used: ${key.suggestion.unused_permissions.join(', ') || 'none'}`])
   ]
 }

@@ -14,12 +14,13 @@ const HOUR_MS = 3_600_000
 
 /**
  * Keeps an anomaly unless the same signal of the same subject was kept inside its cool-down, by whichever instance. Returns its id,
- * or null. Call it in a transaction.
+ * or null. Call it in a transaction: until that ends no other event of the subject is kept, so that of two signals the later one
+ * always sees the earlier.
  */
 export async function insertAnomaly (tx: Db, anomaly: DetectedAnomaly & { label?: string | null }): Promise<number | null> {
   const subject = anomaly.keyId ?? anomaly.orgId ?? ''
   const at = new Date(anomaly.atMs)
-  await tx.execute(sql`select pg_advisory_xact_lock(hashtext(${`anomaly ${anomaly.signal} ${subject}`}))`)
+  await tx.execute(sql`select pg_advisory_xact_lock(hashtext(${`anomaly ${subject}`}))`)
   const [recent] = await tx.select({ id: anomalyEvents.id }).from(anomalyEvents).where(and(
     eq(anomalyEvents.subject, subject), eq(anomalyEvents.signal, anomaly.signal),
     gt(anomalyEvents.at, new Date(anomaly.atMs - anomaly.threshold.coolDownMs)))).limit(1)
@@ -55,14 +56,16 @@ export async function setAnomalyAction (db: Db, id: number, action: AnomalyActio
 
 /**
  * Suspends an active key; reversible. Without certainty never the last active key of its organization: cutting a partner off
- * altogether is then an operator's decision. Call it in a transaction, and bump the key's epoch afterwards.
+ * altogether is then an operator's decision. With `isTrial` only says what would come of it. Call it in a transaction, and bump the
+ * key's epoch afterwards.
  */
-export async function suspendKey (tx: Db, keyId: string, by: { reason: string, isCertain: boolean }): Promise<Extract<AnomalyAction, 'suspended' | 'declined_last_key' | 'not_active'>> {
+export async function suspendKey (tx: Db, keyId: string, by: { reason: string, isCertain: boolean, isTrial?: boolean }): Promise<Extract<AnomalyAction, 'suspended' | 'declined_last_key' | 'not_active'>> {
   // All keys of the organization in one order: two keys suspended at once must not each count the other as still active.
   const keys = rowsOf(await tx.execute(sql`select id, state from api_keys where org_id = (select org_id from api_keys where id = ${keyId}) order by id for update`))
   const active = keys.filter(({ state }) => state === 'active').map(({ id }) => id)
   if (!active.includes(keyId)) return 'not_active'
   if (!by.isCertain && active.length === 1) return 'declined_last_key'
+  if (by.isTrial === true) return 'suspended'
   await tx.update(apiKeys).set({ state: 'suspended', suspendedAt: sql`now()`, suspendedReason: by.reason }).where(eq(apiKeys.id, keyId))
   return 'suspended'
 }

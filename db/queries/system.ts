@@ -160,8 +160,14 @@ export async function revokeKeyById (db: Db, keyId: string, by: { actor: string,
 }
 
 /** Every key as a replay of past requests needs it. */
-export async function listKeysForBacktest (db: Db): Promise<Array<{ keyId: string, orgId: string, prefix: string, permissions: string[], perMinute: number, perHour: number }>> {
+export async function listKeysForBacktest (db: Db): Promise<Array<{ keyId: string, orgId: string, prefix: string, permissions: string[], perMinute: number, perHour: number, isActive: boolean }>> {
   return await db.select({
-    keyId: apiKeys.id, orgId: apiKeys.orgId, prefix: apiKeys.prefix, permissions: apiKeys.permissions, perMinute: apiKeys.perMinute, perHour: apiKeys.perHour
+    keyId: apiKeys.id,
+    orgId: apiKeys.orgId,
+    prefix: apiKeys.prefix,
+    permissions: apiKeys.permissions,
+    perMinute: apiKeys.perMinute,
+    perHour: apiKeys.perHour,
+    isActive: sql<boolean>`${apiKeys.state} = 'active' and coalesce(${apiKeys.expiresAt} > now(), true)`
   }).from(apiKeys)
 }

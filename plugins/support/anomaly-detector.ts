@@ -9,7 +9,8 @@ import type { Signal, Thresholds } from '../lib/anomaly/thresholds.ts'
 
 const TICK_MS = 2000
 const LOOK_BACK_MS = 3_600_000
-const OVERLAP_MS = 10_000
+/** The clocks of instances that are ready are at most this far from the database's. */
+const OVERLAP_MS = 30_000
 const ROWS_MAX = 20_000
 const BACKOFF_MAX_MS = 30_000
 
@@ -72,7 +73,8 @@ export function startAnomalyDetector (options: AnomalyDetectorOptions): AnomalyD
       for (const row of rows) if (!ended.aborted) await judge(detector, row)
       const newestMs = rows.at(-1)?.atMs ?? sinceMs
       if (rows.length < ROWS_MAX || newestMs === sinceMs) {
-        forget(Math.max(sinceMs, newestMs - OVERLAP_MS))
+        // A row from a clock that is ahead must not move the look past the rows of all others.
+        forget(Math.max(sinceMs, Math.min(newestMs, now()) - OVERLAP_MS))
         return
       }
       forget(newestMs)

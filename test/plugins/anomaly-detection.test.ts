@@ -1,6 +1,7 @@
 import t from 'tap'
 import anomalyDetection, { type AnomalyDetectionOptions, type InstantAnomaly } from '../../plugins/anomaly-detection.ts'
 import { ApiError, type ErrorCode } from '../../errors.ts'
+import { changeThresholds } from '../../plugins/lib/anomaly/thresholds.ts'
 import { bareApp, KEY, leavePrincipal, NOW_MS, principal, record } from '../helper/bare.ts'
 
 async function build (code: ErrorCode | null, options: Partial<AnomalyDetectionOptions> = {}, isCanary = false): Promise<{ raised: InstantAnomaly[], hit: (headers?: Record<string, string>) => Promise<void> }> {
@@ -26,6 +27,10 @@ t.test('a valid key from a foreign address is raised at once', async (t) => {
   const { raised, hit } = await build('ip_not_allowed')
   await hit()
   t.match(raised, [{ signal: 'foreign_address', isCertain: true, label: null }])
+  const thresholds = changeThresholds({ foreign_address: { count: 3 } })
+  const counted = await build('ip_not_allowed', { thresholds })
+  await counted.hit()
+  t.same(counted.raised, [], 'where several are asked for, one is not enough')
 })
 
 t.test('a known key over plain HTTP is recognised, an unknown one is not', async (t) => {
@@ -34,6 +39,10 @@ t.test('a known key over plain HTTP is recognised, an unknown one is not', async
   await known.hit({ authorization: `Bearer ${KEY}` })
   await new Promise(setImmediate)
   t.match(known.raised, [{ signal: 'plain_http', keyId: 'key_1' }])
+  const planted = await build('https_required', { keys: { findByDigest: async () => record({ state: 'inactive', canaryLabel: 'wiki' }) } })
+  await planted.hit({ authorization: `Bearer ${KEY}` })
+  await new Promise(setImmediate)
+  t.match(planted.raised, [{ signal: 'canary_used', label: 'wiki' }])
   const unknown = await build('https_required', { keys: { findByDigest: async () => null } })
   await unknown.hit({ authorization: `Bearer ${KEY}` })
   await unknown.hit()

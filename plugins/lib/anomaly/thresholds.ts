@@ -1,7 +1,7 @@
 /**
  * What is unusual, in one table: read by the detector, by the replay of past rows and by the documentation. A signal is raised when its
  * count reaches `count` inside `windowMs` (and its share of the sample reaches `share`, where it has one), at most once per
- * `coolDownMs`, and again only after it fell below `clearShare` of its count.
+ * `coolDownMs`; what did not fall below `clearShare` of its count meanwhile is told again as going on.
  */
 export const SIGNALS = ['signature_failures', 'foreign_address', 'scope_probing', 'foreign_organization', 'distinct_networks', 'rate_storm',
   'unusual_volume', 'record_sweep', 'token_presented_twice', 'canary_used', 'plain_http'] as const
@@ -129,6 +129,8 @@ export const DEFAULT_THRESHOLDS: Thresholds = Object.freeze(mapSignals((signal) 
 
 const FIELDS = ['windowMs', 'count', 'share', 'minimumSample', 'warmUpMs', 'clearShare', 'coolDownMs'] as const
 const WINDOW_MS_MAX = HOUR_MS
+/** Seen by the instance that is asked, never counted from rows. */
+const PROVED_BY_ONE: readonly string[] = ['canary_used', 'plain_http'] satisfies Signal[]
 
 /**
  * Thresholds changed by `{ "<signal>": { "<field>": number } }`; what is not named keeps its default. Throws with every problem: an
@@ -154,6 +156,7 @@ function checkedFields (signal: string, fields: Record<string, unknown>, problem
     if (!FIELDS.some((known) => known === field)) problems.push(`${signal}.${field} is not a field (${FIELDS.join(', ')})`)
     else if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) problems.push(`${signal}.${field} must be a number of at least 0`)
     else if (field === 'count' && !(Number.isInteger(value) && value >= 1 && value <= 100_000)) problems.push(`${signal}.count must be a whole number from 1 to 100000`)
+    else if (field === 'count' && value !== 1 && PROVED_BY_ONE.includes(signal)) problems.push(`${signal}.count is always 1: one request proves it`)
     else if (field === 'windowMs' && !(value >= 1000 && value <= WINDOW_MS_MAX)) problems.push(`${signal}.windowMs must be from 1000 to ${WINDOW_MS_MAX}`)
     else if (field === 'clearShare' && value > 1) problems.push(`${signal}.clearShare must be at most 1`)
     else checked[field] = value

@@ -134,7 +134,7 @@ t.test('thresholds are changed strictly, and every problem is named', async (t) 
   t.equal(DEFAULT_THRESHOLDS.rate_storm.count, 200)
   for (const [changes, message] of [
     [null, /must be an object/], [[], /must be an object/], [{ unknown: {} }, /unknown is not a signal/], [{ rate_storm: { counts: 1 } }, /rate_storm.counts is not a field/],
-    [{ rate_storm: { count: 0 } }, /whole number from 1/], [{ rate_storm: { count: '5' } }, /must be a number/], [{ rate_storm: { windowMs: 7_200_000 } }, /windowMs must be from/],
+    [{ rate_storm: { count: 0 } }, /whole number from 1/], [{ canary_used: { count: 2 } }, /always 1/], [{ rate_storm: { count: '5' } }, /must be a number/], [{ rate_storm: { windowMs: 7_200_000 } }, /windowMs must be from/],
     [{ rate_storm: 5 }, /must be an object of fields/], [{ rate_storm: { clearShare: 2 } }, /at most 1/], [{ a: {}, b: {} }, /a is not a signal.*b is not a signal/s]
   ] as const) t.throws(() => changeThresholds(changes), { message })
 })
