@@ -102,7 +102,7 @@ function rowOf (traced: Traced): object {
 
 function open (mark: string, secret: Buffer): Opened {
   if (KEY_PREFIX.test(mark)) return { mark, kind: 'key_prefix', watermark: null, ref: null }
-  if (!mark.startsWith('vr_')) return { mark, kind: 'watermark', watermark: verifyWatermark(mark, secret) ? mark : null, ref: null }
+  if (!/^vr_/i.test(mark)) return { mark, kind: 'watermark', watermark: verifyWatermark(mark, secret) ? mark : null, ref: null }
   const ref = openRef(mark, secret)
   return { mark, kind: 'ref', watermark: ref?.watermark ?? null, ref }
 }

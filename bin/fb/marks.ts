@@ -3,9 +3,14 @@
  * when it was broken over lines, escaped for HTML or Markdown, or sprinkled with invisible characters, as long as one reading of it is
  * possible. Memory is bounded by the number of different marks, not by the length of the text.
  */
-const INVISIBLE = /[\u00ad\u200b-\u200f\u2060\ufeff]/g
+/** NUL as well: a text of 16-bit characters, such as a log of Windows, is read as one of 8-bit characters. */
+// eslint-disable-next-line no-control-regex
+const INVISIBLE = /[\u0000\u00ad\u200b-\u200f\u2060\ufeff]/g
 const UNDERSCORES = /\\_|&#0*95;|&#x0*5f;|&lowbar;|%5f/gi
-const MARK = /(?<![0-9a-z_])(?:wm_[0-9a-z]{36}(?![0-9a-z])|vr_[0-9a-z]{44}(?![0-9a-z])|fb_live_[0-9a-f]{4}[0-9a-f]*)/g
+/** In any case of letters, since a mark that was altered is to be called forged and not passed over. */
+const MARK = /[wW][mM]_[0-9a-zA-Z]{36}|[vV][rR]_[0-9a-zA-Z]{44}|fb_live_[0-9a-f]{4}[0-9a-f]*/g
+/** What stands before or after a mark that was cut out of nothing longer. */
+const JOINED = /[0-9a-z_]/i
 const BROKEN = /(?<![0-9a-z_])(wm|vr)_((?:[0-9a-z][\s"'>|]*){1,120})/g
 const BODY_CHARS = { wm: 36, vr: 44 } as const
 const PREFIX_CHARS = 12
@@ -19,7 +24,7 @@ export interface FoundMarks {
   readonly marks: string[]
   /** Prefixes of keys that stand in the text as a whole: they leaked. */
   readonly wholeKeys: string[]
-  /** Marks that were put together from pieces; one whose MAC does not hold was never whole. */
+  /** Marks that were put together from pieces, or stand in a longer word; one whose MAC does not hold need not have been one. */
   readonly rejoined: ReadonlySet<string>
   /** True when there were more different marks than are kept. */
   readonly isCut: boolean
@@ -47,8 +52,10 @@ export async function findMarks (chunks: AsyncIterable<string>, onChars: (chars:
   function scan (text: string, limit: number): void {
     for (const { 0: mark, index } of text.matchAll(MARK)) {
       if (index >= limit) break
-      if (!mark.startsWith('fb_live_')) keep(mark)
-      else {
+      if (!mark.startsWith('fb_live_')) {
+        // Escaped text joins it to its neighbour (\nwm_…, %22wm_…); so may be chance, in a longer word.
+        if (keep(mark) && (JOINED.test(text.charAt(index - 1)) || JOINED.test(text.charAt(index + mark.length)))) rejoined.add(mark)
+      } else {
         keep(mark.slice(0, PREFIX_CHARS))
         if (mark.length >= KEY_CHARS) wholeKeys.add(mark.slice(0, PREFIX_CHARS))
       }

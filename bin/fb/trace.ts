@@ -63,9 +63,9 @@ async function lookUp (store: Store, found: FoundMarks): Promise<TracedMark[]> {
     const { marks } = await store.run('trace.marks', { marks: found.marks.slice(from, from + BATCH) }) as { marks: TracedMark[] }
     traced.push(...marks)
   }
-  // Pieces that make no mark together need not have been one.
+  // Pieces that make no mark together, and a part of a longer word, need not have been one.
   const whole = traced.filter(({ mark, verdict }) => verdict !== 'forged' || !found.rejoined.has(mark))
-  if (whole.length < traced.length) note(`${traced.length - whole.length} broken pieces of marks could not be put together`)
+  if (whole.length < traced.length) note(`${traced.length - whole.length} pieces that look like parts of marks are none of this service`)
   return whole
 }
 

@@ -27,7 +27,21 @@ t.test('a mark is put together again when it was broken, escaped or sprinkled', 
 })
 
 t.test('what only looks like a mark is not one', async (t) => {
-  for (const text of ['', 'wm_', `wm_${'a'.repeat(35)}`, `wm_${'a'.repeat(37)}`, `x${mark}`, `_${mark}`, 'fb_live_', 'fb_live_abc', 'vr_short']) t.same((await find(text)).marks, [], text)
+  for (const text of ['', 'wm_', `wm_${'a'.repeat(35)}`, 'fb_live_', 'fb_live_abc', `FB_LIVE_${'ab'.repeat(24)}`, 'vr_short']) t.same((await find(text)).marks, [], text)
+})
+
+t.test('a mark that escaped text joined to its neighbours is found, and held apart from what stands alone', async (t) => {
+  for (const text of [`{\\"a\\":\\"\\n${mark}\\n`, `q=%22${mark}%22`, `\\u0022${mark}\\u0022`, `_${mark}`, `${mark}and`, `wm_${mark}`]) {
+    const { marks, rejoined } = await find(text)
+    t.ok(marks.includes(mark) && rejoined.has(mark), text)
+  }
+  t.same([...(await find(`{"a":"${mark}"}`)).rejoined], [])
+})
+
+t.test('a text of 16-bit characters, and a mark in capitals, are read', async (t) => {
+  const wide = Buffer.from(`\ufeffsaw ${mark} here`, 'utf16le').toString('utf8')
+  t.same((await find(wide)).marks, [mark])
+  t.same((await find(mark.toUpperCase())).marks, [mark.toUpperCase()])
 })
 
 t.test('of a key the prefix is kept and no more, and a whole key is reported as leaked', async (t) => {
