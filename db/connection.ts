@@ -63,7 +63,7 @@ export interface ConnectOptions {
   readonly types: TypeMaps
   readonly connectTimeoutSeconds: number
   /** Called once, when the connection cannot be used any more for whatever reason but `end`. */
-  readonly onLost: () => void
+  readonly onLost: (connection: Connection) => void
 }
 
 export interface TypeMaps { parsers: Record<string, unknown>, serializers: Record<string, unknown> }
@@ -72,7 +72,10 @@ type Sql = ReturnType<typeof postgres>
 type Scope = Parameters<Parameters<Sql['begin']>[1]>[0]
 
 const END_SECONDS = 5
-/** After its own deadline for the socket, the driver still reads the types. */
+const numbersOf = (text: string): Array<number | null> => readArray(text).map((member) => member === null ? null : Number(member))
+/** By type: int2[], int4[], float4[] and float8[]; text[] and varchar[]; int8[], which stays text as int8 does. */
+const ARRAY_PARSERS = { 1005: numbersOf, 1007: numbersOf, 1021: numbersOf, 1022: numbersOf, 1009: readArray, 1015: readArray, 1016: readArray }
+/** After the driver's own deadline for the socket. */
 const CONNECT_GRACE_MS = 1000
 
 /** Opens a connection that has answered once. Rejects with the driver's or the server's error. */
@@ -80,15 +83,18 @@ export async function connect (url: string, options: ConnectOptions): Promise<Co
   const waiting = new Set<(err: Error) => void>()
   let isLost = false
   let isEnding = false
+  let connection: Connection | null = null
   const client = postgres(url, {
     max: 1,
     max_lifetime: null,
     connect_timeout: options.connectTimeoutSeconds,
+    // Its question after array types is asked by nobody: when the connection ends meanwhile, the driver's rejection ends the process.
+    fetch_types: false,
     onnotice: () => {},
     onclose: lose,
     connection: options.settings
   })
-  Object.assign(client.options.parsers, options.types.parsers)
+  Object.assign(client.options.parsers, ARRAY_PARSERS, options.types.parsers)
   Object.assign(client.options.serializers, options.types.serializers)
 
   /** Synchronous with the socket's end: nobody who hears of a failure can send anything more. */
@@ -97,7 +103,7 @@ export async function connect (url: string, options: ConnectOptions): Promise<Co
     isLost = true
     for (const giveUp of [...waiting]) giveUp(new ConnectionLostError())
     client.end({ timeout: 0 }).catch(() => {})
-    if (!isEnding) options.onLost()
+    if (!isEnding && connection !== null) options.onLost(connection)
   }
 
   async function answered<T> (statement: PromiseLike<T>, deadlineMs: number): Promise<T> {
@@ -184,7 +190,7 @@ export async function connect (url: string, options: ConnectOptions): Promise<Co
     lose()
     throw err
   }
-  return {
+  connection = {
     get isLost () { return isLost },
     openedMs: performance.now(),
     run: (text, parameters, runOptions) => send(client, text, parameters, runOptions),
@@ -199,6 +205,7 @@ export async function connect (url: string, options: ConnectOptions): Promise<Co
       lose()
     }
   }
+  return connection
 }
 
 /** Runs once, when it is awaited. */
@@ -212,6 +219,15 @@ export function statement (run: (asArrays: boolean) => Promise<unknown>): Statem
 /** True for an error that the server answered and went on after; everything else is a connection that cannot be trusted. */
 function isServersAnswer (err: unknown): boolean {
   return err instanceof postgres.PostgresError && err.severity !== 'FATAL' && err.severity !== 'PANIC'
+}
+
+/** The members of a one-dimensional array as PostgreSQL writes it; null stays null. */
+export function readArray (text: string): Array<string | null> {
+  if (!text.startsWith('{') || text.startsWith('{{')) throw new RangeError('only arrays of one dimension are read')
+  return [...text.slice(1, -1).matchAll(/"((?:[^"\\]|\\.)*)"|([^,]+)/g)].map(([, quoted, plain]) => {
+    if (quoted !== undefined) return quoted.replace(/\\(.)/g, '$1')
+    return plain === undefined || plain === 'NULL' ? null : plain
+  })
 }
 
 interface Deferred<T> { promise: Promise<T>, resolve: (value: T) => void, reject: (err: unknown) => void }

@@ -34,7 +34,7 @@ export interface Lane {
 
 export interface PoolOptions {
   /** Opens a connection that has answered; `onLost` is called when it is lost later. */
-  readonly connect: (onLost: () => void) => Promise<Connection>
+  readonly connect: (onLost: (connection: Connection) => void) => Promise<Connection>
   /** Where drizzle leaves its parsers for every connection. */
   readonly types: TypeMaps
   /** For a connection and one statement on it together, milliseconds. Each statement of a transaction has it anew. */
@@ -63,6 +63,7 @@ const WAITING_MAX = 1000
 /** A connection is renewed now and then, so that memory of its session and a moved server are not kept for ever. */
 const LIFE_MS = 30 * 60_000
 const TOO_MANY_CONNECTIONS = '53300'
+const CUT = ['57P01', 'CONNECTION_CLOSED', 'CONNECTION_LOST', 'ECONNRESET']
 
 export function createPool (options: PoolOptions): Pool {
   const { deadlineMs, waitingMax = WAITING_MAX } = options
@@ -116,10 +117,15 @@ export function createPool (options: PoolOptions): Pool {
   }
 
   async function open (lane: LaneState): Promise<Connection> {
-    const connection = await options.connect(() => {
+    const onLost = (connection: Connection): void => {
       lane.all.delete(connection)
       lane.idle = lane.idle.filter((other) => other !== connection)
       if (refusal() === null) grow(lane)
+    }
+    const connection = await options.connect(onLost).catch(async (err: unknown) => {
+      // One that stood and was cut off says nothing of the server: somebody ends its sessions.
+      if (!isCut(err)) throw err
+      return await options.connect(onLost)
     })
     lane.all.add(connection)
     return connection
@@ -225,5 +231,13 @@ export function createPool (options: PoolOptions): Pool {
 }
 
 function isFull (err: unknown): boolean {
-  return err instanceof Error && 'code' in err && err.code === TOO_MANY_CONNECTIONS
+  return codeOf(err) === TOO_MANY_CONNECTIONS
+}
+
+function isCut (err: unknown): boolean {
+  return CUT.includes(codeOf(err))
+}
+
+function codeOf (err: unknown): string {
+  return err instanceof Error && 'code' in err ? String(err.code) : ''
 }
