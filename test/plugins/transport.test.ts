@@ -51,3 +51,22 @@ t.test('refuses every security header that is sent twice, and a body where none 
   t.match(await raw(port, 'GET /thing HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}'), /^HTTP\/1\.1 400 /)
   t.equal(seen.calls, 0)
 })
+
+t.test('judges the framing itself, whatever a parser before it let through', async (t) => {
+  const app = await bareApp()
+  await app.register(transport, { requireHttps: false })
+  const seen = route(app, { method: 'POST' })
+  const cases: Array<Record<string, string>> = [
+    { 'transfer-encoding': 'chunked', 'content-length': '2' },
+    { 'transfer-encoding': 'gzip, chunked' },
+    { 'content-length': '+2' },
+    { 'content-length': '02' },
+    { expect: '200-ok' },
+    { host: 'a/b' }
+  ]
+  for (const headers of cases) {
+    const answer = await app.inject({ method: 'POST', url: '/thing', headers, payload: '{}' })
+    t.match([answer.statusCode, answer.json()], [400, { code: 'malformed_request' }], JSON.stringify(headers))
+  }
+  t.equal(seen.calls, 0)
+})
