@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import type { Defect } from './defect.ts'
 import { DEFECTS } from './list.ts'
-import { runTest, type TestOutcome } from './run.ts'
+import { runTest, type Stores, type TestOutcome } from './run.ts'
 import { openScratch, type Scratch } from './scratch.ts'
 
 const ROOT = resolve(fileURLToPath(new URL('../../..', import.meta.url)))
@@ -67,24 +67,29 @@ function readArguments (args: string[]): { chosen: readonly Defect[], all: boole
 async function judge (scratch: Scratch, defect: Defect, sound: Map<string, TestOutcome>, all: boolean): Promise<Result> {
   const startedMs = performance.now()
   const ended = (outcome: Result['outcome'], by: string): Result => ({ defect, outcome, by, seconds: Math.round((performance.now() - startedMs) / 100) / 10 })
-  const skipped: string[] = []
-  for (const test of all ? [...defect.tests, ...otherTests(scratch, defect)] : defect.tests) {
-    const { kind, detail } = await withDefect(scratch, defect, test)
-    if (kind === 'broken') return ended('BROKEN', `${test} does not run: ${detail}`)
-    if (kind === 'skipped') skipped.push(test)
-    if (kind !== 'failed') continue
-    // A test that fails anyway notices nothing.
-    const without = sound.get(test) ?? await runTest(scratch.folder, test)
-    sound.set(test, without)
-    return without.kind === 'failed' || without.kind === 'broken' ? ended('BROKEN', `${test} fails without it: ${without.detail}`) : ended('noticed', test)
+  let isSkipped = false
+  for (const stores of ['embedded', 'servers'] as const) {
+    isSkipped = false
+    for (const test of all && stores === 'servers' ? [...defect.tests, ...otherTests(scratch, defect)] : defect.tests) {
+      const { kind, detail } = await withDefect(scratch, defect, test, stores)
+      if (kind === 'broken') return ended('BROKEN', `${test} does not run: ${detail}`)
+      isSkipped ||= kind === 'skipped'
+      if (kind !== 'failed') continue
+      // A test that fails anyway notices nothing.
+      const without = sound.get(`${test} ${stores}`) ?? await runTest(scratch.folder, test, stores)
+      sound.set(`${test} ${stores}`, without)
+      return without.kind === 'failed' || without.kind === 'broken' ? ended('BROKEN', `${test} fails without it: ${without.detail}`) : ended('noticed', test)
+    }
+    // Servers would add nothing.
+    if (!isSkipped && !all) break
   }
-  return skipped.length > 0 ? ended('skipped', `${skipped.join(', ')} did not run here as a whole`) : ended('SURVIVED', defect.tests.join(', '))
+  return isSkipped ? ended('skipped', `${defect.tests.join(', ')} did not run here as a whole`) : ended('SURVIVED', defect.tests.join(', '))
 }
 
-async function withDefect (scratch: Scratch, defect: Defect, test: string): Promise<TestOutcome> {
+async function withDefect (scratch: Scratch, defect: Defect, test: string, stores: Stores): Promise<TestOutcome> {
   try {
     scratch.plant(defect)
-    return await runTest(scratch.folder, test)
+    return await runTest(scratch.folder, test, stores)
   } catch (err) {
     return { kind: 'broken', detail: err instanceof Error ? err.message : 'error' }
   } finally {

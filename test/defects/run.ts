@@ -7,8 +7,13 @@ const DETAIL_CHARS = 300
 /** `failed`: an assertion did not hold. A process that hangs or cannot load its modules is `broken`. */
 export interface TestOutcome { readonly kind: 'passed' | 'failed' | 'skipped' | 'broken', readonly detail: string }
 
-export async function runTest (folder: string, test: string): Promise<TestOutcome> {
-  const child = spawn(process.execPath, ['--enable-source-maps', join('build', test.replace(/\.ts$/, '.js'))], { cwd: folder, env: { ...process.env, TAP_TIMEOUT: String(DEADLINE_MS / 1000) }, stdio: ['ignore', 'pipe', 'pipe'] })
+/** On the embedded stores alone, which is quicker and mostly enough; or also on servers, where they answer. */
+export type Stores = 'embedded' | 'servers'
+
+const NOBODY = { TEST_DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none', TEST_REDIS_URL: 'redis://127.0.0.1:1' }
+
+export async function runTest (folder: string, test: string, stores: Stores): Promise<TestOutcome> {
+  const child = spawn(process.execPath, ['--enable-source-maps', join('build', test.replace(/\.ts$/, '.js'))], { cwd: folder, env: { ...process.env, ...stores === 'embedded' ? NOBODY : {}, TAP_TIMEOUT: String(DEADLINE_MS / 1000) }, stdio: ['ignore', 'pipe', 'pipe'] })
   let text = ''
   child.stdout.on('data', (chunk: Buffer) => { text += chunk.toString() })
   child.stderr.on('data', (chunk: Buffer) => { text += chunk.toString() })
