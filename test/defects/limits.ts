@@ -171,11 +171,11 @@ export const LIMITS: readonly Defect[] = [
     tests: ['test/plugins/lib/result-token.test.ts', 'test/vectors/vectors.test.ts']
   },
   {
-    name: 'kill-spares-health',
+    name: 'kill-after-authentication',
     file: 'plugins/kill-switch.ts',
     line: "if (everything === 'everything') return done(new ApiError('api_disabled', { reason: 'everything' }))",
-    instead: "if (everything === 'everything' && !(_request.url.endsWith('/health'))) return done(new ApiError('api_disabled', { reason: 'everything' }))",
-    breaks: 'layer 10: every route is refused, health included',
+    instead: '',
+    breaks: 'layer 10: everything is refused before anything else is looked at',
     tests: ['test/plugins/kill-switch.test.ts', 'test/contract/refusals.test.ts', 'test/contract/kill-switch.test.ts']
   },
   {

@@ -141,15 +141,15 @@ export const WORK: readonly Defect[] = [
   {
     name: 'suspends-unasked',
     file: 'plugins/support/anomaly-response.ts',
-    line: "if (!autoSuspend) return await setAction(id, 'would_suspend')",
-    instead: '',
+    line: "const outcome = await store.suspend(keyId, { reason: `${signals.join(', ')} (anomaly ${id})`, isCertain, isTrial: !autoSuspend })",
+    instead: "const outcome = await store.suspend(keyId, { reason: `${signals.join(', ')} (anomaly ${id})`, isCertain, isTrial: false })",
     breaks: 'suspension by itself is opt-in',
     tests: ['test/threats/anomalies.test.ts']
   },
   {
     name: 'foreign-addresses-unseen',
     file: 'plugins/anomaly-detection.ts',
-    line: "else if (code === 'ip_not_allowed' && request.principal !== null) report('foreign_address', request, request.principal)",
+    line: "else if (code === 'ip_not_allowed' && request.principal !== null && thresholds.foreign_address.count === 1) report('foreign_address', request, request.principal)",
     instead: '',
     breaks: 'layer 8: a valid key from a foreign address is raised at once',
     tests: ['test/plugins/anomaly-detection.test.ts']

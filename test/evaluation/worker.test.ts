@@ -1,9 +1,11 @@
 import { once } from 'node:events'
 import t from 'tap'
+import { and, eq, isNotNull } from 'drizzle-orm'
 import { openDatabase, type Database } from '../../db/client.ts'
 import { createEvaluation, findEvaluation, findItems, type EvaluationRow, type NewItem } from '../../db/queries/evaluations.ts'
 import { createOrganization } from '../../db/queries/organizations.ts'
 import { ATTEMPTS_MAX, claimEvaluation, recordItem, releaseEvaluation } from '../../db/queries/system.ts'
+import { evaluationItems } from '../../db/schema.ts'
 import { importBlueprint } from '../../evaluation/graph/import.ts'
 import type { FactGraph } from '../../evaluation/graph/types.ts'
 import { startWorker, type EvaluationWorker, type WorkerOptions } from '../../evaluation/worker.ts'
@@ -52,6 +54,7 @@ t.test('judges every scenario; one that fails keeps its place and a fixed senten
   t.same(items.map(({ error }) => error), [null, 'Scenario not found', 'Scenario must be imported again', 'Scenario could not be evaluated', null])
   t.same(items.map(({ result }) => result !== null), [true, false, false, false, true])
   t.notMatch(JSON.stringify(items), /CANARY/)
+  t.same(await database.db.select({ graph: evaluationItems.graph }).from(evaluationItems).where(and(eq(evaluationItems.evaluationId, id), isNotNull(evaluationItems.graph))), [], 'no graph of a request outlives its judgement')
   t.same(warnings, [])
   await worker.stop()
 })

@@ -118,3 +118,14 @@ t.test('a flood of unknown keys costs a bounded number of reads a second, and ne
   nowMs += 1000
   t.equal((await ask(newcomer)).status, 200, 'and is then read')
 })
+
+t.test('counts every refused key against its address, whatever it died of, and no good one', async (t) => {
+  for (const [current, authorization, counted] of [[null, headers.authorization, 1], [record({ state: 'revoked' }), headers.authorization, 1], [record(), 'Basic abc', 1], [record(), headers.authorization, 0]] as const) {
+    let failures = 0
+    const app = await bareApp()
+    await app.register(authentication, { keys: storeOf(() => current), failures: { check: async () => null, count: async () => { failures++ } } })
+    route(app)
+    await app.inject({ url: '/thing', headers: { authorization } })
+    t.equal(failures, counted, `${current?.state ?? 'unknown'} by ${authorization.slice(0, 6)}`)
+  }
+})

@@ -28,12 +28,32 @@ for (const [ranges, ip, status] of cases) {
   })
 }
 
+t.test('names an IPv4-mapped address by its IPv4 address', async (t) => {
+  const app = await bareApp()
+  leavePrincipal(app, principal({ ipAllowlist: ['203.0.113.7'] }))
+  await app.register(ipAllowlist)
+  route(app)
+  t.match((await app.inject({ url: '/thing', remoteAddress: '::ffff:203.0.113.8' })).json(), { code: 'ip_not_allowed', detail: '203.0.113.8' })
+})
+
 t.test('does not believe a forwarded address from a peer that is no trusted proxy', async (t) => {
   const app = await bareApp()
   leavePrincipal(app, principal({ ipAllowlist: ['203.0.113.7'] }))
   await app.register(ipAllowlist)
   route(app)
   t.equal((await app.inject({ url: '/thing', remoteAddress: '198.51.100.1', headers: { 'x-forwarded-for': '203.0.113.7' } })).statusCode, 403)
+})
+
+t.test('judges again when the record is read again, so that a narrowed list holds for the request at hand', async (t) => {
+  const app = await bareApp()
+  leavePrincipal(app, principal({ ipAllowlist: [] }))
+  await app.register(ipAllowlist)
+  app.get('/thing', { config: { access: 'key', scope: 'governance:read' } }, async (request) => {
+    for (const judge of app.principalJudges) judge(request, principal({ ipAllowlist: ['203.0.113.0/24'] }))
+    return { ok: true, data: {} }
+  })
+  t.equal((await app.inject({ url: '/thing', remoteAddress: '203.0.113.9' })).statusCode, 200)
+  t.match((await app.inject({ url: '/thing', remoteAddress: '198.51.100.1' })).json(), { code: 'ip_not_allowed' })
 })
 
 t.test('reads ranges strictly', async (t) => {

@@ -23,6 +23,21 @@ for (const [age, status] of [[-301, 403], [-300, 200], [0, 200], [299, 200], [30
   })
 }
 
+t.test('names every request that changes state, so that it is accepted once, and no read', async (t) => {
+  const app = await build()
+  const named: Record<string, string | null> = {}
+  const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
+  for (const method of methods) {
+    app.route({ method, url: '/thing', config: { access: 'key', scope: 'admin' }, handler: async (request) => { named[method] = request.replayId } })
+  }
+  for (const method of methods) await app.inject({ method, url: '/thing', headers: signed(method, '/thing', '', NOW_MS) })
+  const { GET, ...changing } = named
+  t.equal(GET, null)
+  t.same(Object.keys(changing), ['POST', 'PUT', 'PATCH', 'DELETE'])
+  for (const [method, id] of Object.entries(changing)) t.match(id, /^[0-9a-f]{32}$/, method)
+  t.equal(new Set(Object.values(changing)).size, 4)
+})
+
 t.test('refuses an unsigned request with its own sentence', async (t) => {
   const app = await build()
   const seen = route(app)

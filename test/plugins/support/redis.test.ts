@@ -78,6 +78,7 @@ t.test('every key has a life, and a full ring holds 4 bytes per request', { skip
   t.ok((lives.get('{ttl}:e') ?? 0) > 29 * 86_400)
   t.ok((lives.get('{ttl}:w') ?? 0) > 3600)
   t.ok((lives.get('{ttl}:r:signature') ?? 999) <= 300)
+  t.ok((lives.get('{ttl}:r:signature') ?? 0) > 290, 'a request is remembered as long as it was asked to be')
   t.ok((lives.get('t:ttl') ?? 0) > 890)
   t.equal(await server.redis.strlen(`${server.prefix}:{hour}:w`), 4016)
 })
