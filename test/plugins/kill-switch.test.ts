@@ -94,3 +94,16 @@ t.test('does not boot without its option', async (t) => {
   const app = await bareApp()
   await t.rejects(async () => { await app.register(killSwitch, {} as { state: () => KillState }) }, { message: /state/ })
 })
+
+t.test('refuses everything before any later phase begins, so that no key is looked up for it', async (t) => {
+  const app = await bareApp()
+  let lookUps = 0
+  app.addHook('preParsing', async (_request, _reply, payload) => {
+    lookUps++
+    return payload
+  })
+  await app.register(killSwitch, { state: () => ({ ...NOTHING_KILLED, everything: 'everything' }) })
+  route(app)
+  t.equal((await app.inject('/thing')).statusCode, 503)
+  t.equal(lookUps, 0)
+})
