@@ -13,7 +13,6 @@ export interface ServerProcess {
   /** Its exit code, or the signal; null while it lives. */
   ended: () => number | string | null
   stop: () => Promise<number | string>
-  kill9: () => Promise<void>
 }
 
 // The service as operators run it: a process of its own. Rejects when it ends before it listens.
@@ -42,10 +41,6 @@ export async function spawnServer (env: Record<string, string>): Promise<ServerP
     async stop () {
       child.kill('SIGTERM')
       return await exited
-    },
-    async kill9 () {
-      child.kill('SIGKILL')
-      await exited
     }
   }
 }
