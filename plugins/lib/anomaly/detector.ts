@@ -13,6 +13,10 @@ const TOKENS_MAX = 50_000
 const EVIDENCE_MAX = 10
 const RECORD_ROUTE = /:(id|evaluation_id|webhook_id)\b/
 const TOKEN_ROUTE = /\/results\/:token$/
+/** Judged for all keys of an organization together as well: what a thief of several keys, or a partner's one bad program, spreads over them. */
+const SPREAD_SIGNALS: ReadonlyMap<string, Signal> = new Map([['signature_invalid', 'signature_failures'], ['insufficient_permission', 'scope_probing'], ['organization_mismatch', 'foreign_organization']])
+/** How many times a key's count raises a signal of an organization, and from how many keys at least. */
+export const SPREAD = { multiple: 5, keysMin: 2 } as const
 
 /** What the detector reads of an audit row. */
 export interface Observation {
@@ -71,6 +75,7 @@ class Subject {
   readonly raised = new Map<Signal, Raised>()
   networks: DistinctWithin | null = null
   records: DistinctWithin | null = null
+  readonly keys = new Map<Signal, DistinctWithin>()
   readonly hours = new HourlyHistory()
 }
 
@@ -89,6 +94,7 @@ export function createDetector (thresholds: Thresholds = DEFAULT_THRESHOLDS): De
     if (!isHit && !subject.counts.has(signal)) return 0
     const window = counterOf(subject.counts, signal, thresholds[signal].windowMs)
     if (isHit) {
+      ease(subject, signal, thresholds[signal], window.total(row.atMs))
       window.add(row.atMs)
       witness(subject, signal, row.watermark)
     }
@@ -102,10 +108,9 @@ export function createDetector (thresholds: Thresholds = DEFAULT_THRESHOLDS): De
   }
 
   /** Raises what is reached, once per cool-down. What never fell below its clear level meanwhile is told as going on. */
-  function judge (subject: Subject, signal: Signal, row: Observation, measured: Measured): DetectedAnomaly[] {
-    const threshold = thresholds[signal]
+  function judge (subject: Subject, signal: Signal, row: Observation, measured: Measured, threshold: Threshold = thresholds[signal]): DetectedAnomaly[] {
+    ease(subject, signal, threshold, measured.count)
     const before = subject.raised.get(signal)
-    if (before !== undefined && measured.count < threshold.count * threshold.clearShare) before.isOver = true
     if (!measured.isReached || (before !== undefined && row.atMs - before.atMs < threshold.coolDownMs)) return []
     subject.raised.set(signal, { atMs: row.atMs, isOver: false })
     const { severity, isCertain } = SIGNAL_TABLE[signal]
@@ -155,6 +160,7 @@ export function createDetector (thresholds: Thresholds = DEFAULT_THRESHOLDS): De
     if (row.code === 'signature_invalid' || row.code === 'signature_missing') return []
     const { windowMs, count: least } = thresholds.distinct_networks
     subject.networks ??= new DistinctWithin(windowMs, least * 4)
+    ease(subject, 'distinct_networks', thresholds.distinct_networks, subject.networks.total(row.atMs))
     if (subject.networks.add(networkOf(row.ip), row.atMs)) witness(subject, 'distinct_networks', row.watermark)
     const count = subject.networks.total(row.atMs)
     return judge(subject, 'distinct_networks', row, { count, isReached: count >= least })
@@ -164,6 +170,7 @@ export function createDetector (thresholds: Thresholds = DEFAULT_THRESHOLDS): De
     if (row.method !== 'GET' || !RECORD_ROUTE.test(row.route) || (row.status >= 400 && row.status !== 404)) return []
     const { windowMs, count: least } = thresholds.record_sweep
     subject.records ??= new DistinctWithin(windowMs, least * 2)
+    ease(subject, 'record_sweep', thresholds.record_sweep, subject.records.total(row.atMs))
     if (subject.records.add(row.pathHash, row.atMs)) witness(subject, 'record_sweep', row.watermark)
     const count = subject.records.total(row.atMs)
     return judge(subject, 'record_sweep', row, { count, isReached: count >= least })
@@ -177,6 +184,21 @@ export function createDetector (thresholds: Thresholds = DEFAULT_THRESHOLDS): De
     const { busiest, activeHours, knownMs } = subject.hours.past(row.atMs)
     const isReached = activeHours >= hoursMin && knownMs >= warmUpMs && count >= busiest * multiple
     return judge(subject, 'unusual_volume', row, { count, isReached, numbers: { busiest_hour: busiest, active_hours: activeHours, multiple } })
+  }
+
+  /** What the keys of one organization do together, each below its own threshold; a key that is told of stands for all of them. */
+  function observeOrganization (row: Observation, orgId: string, keyId: string, told: readonly DetectedAnomaly[]): DetectedAnomaly[] {
+    const signal = SPREAD_SIGNALS.get(row.code ?? '')
+    if (signal === undefined) return []
+    const subject = subjectOf(orgId)
+    const threshold = { ...thresholds[signal], count: thresholds[signal].count * SPREAD.multiple, minimumSample: 0, share: 0 }
+    const count = counted(subject, signal, row, true)
+    let keys = subject.keys.get(signal)
+    if (keys === undefined) subject.keys.set(signal, keys = new DistinctWithin(threshold.windowMs, threshold.count))
+    keys.add(keyId, row.atMs)
+    if (told.some((one) => one.signal === signal)) subject.raised.set(signal, { atMs: row.atMs, isOver: false })
+    const distinct = keys.total(row.atMs)
+    return judge(subject, signal, { ...row, keyId: null }, { count, isReached: count >= threshold.count && distinct >= SPREAD.keysMin, numbers: { keys: distinct } }, threshold)
   }
 
   /** A token is known by the keyed hash of its path: the same token again, after it was redeemed, is presented twice. */
@@ -200,11 +222,19 @@ export function createDetector (thresholds: Thresholds = DEFAULT_THRESHOLDS): De
   return {
     observe (row) {
       if (TOKEN_ROUTE.test(row.route)) return observeToken(row)
-      return row.keyId === null ? [] : observeKey(row, row.keyId)
+      if (row.keyId === null) return []
+      const told = observeKey(row, row.keyId)
+      return row.orgId === null ? told : [...told, ...observeOrganization(row, row.orgId, row.keyId, told)]
     },
     seedHour (keyId, hourMs, count) { subjectOf(keyId).hours.add(hourMs, count) },
     seedRaised (signal, subject, atMs) { subjectOf(subject).raised.set(signal, { atMs, isOver: false }) }
   }
+}
+
+/** A signal that fell below its clear level is over, also where nothing was seen while it did. */
+function ease (subject: Subject, signal: Signal, threshold: Threshold, count: number): void {
+  const before = subject.raised.get(signal)
+  if (before !== undefined && count < threshold.count * threshold.clearShare) before.isOver = true
 }
 
 function counterOf (counters: Map<Signal, SlidingCount>, signal: Signal, windowMs: number): SlidingCount {

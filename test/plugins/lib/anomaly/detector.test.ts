@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createDetector, type DetectedAnomaly, type Detector, type Observation } from '../../../../plugins/lib/anomaly/detector.ts'
+import { createDetector, SPREAD, type DetectedAnomaly, type Detector, type Observation } from '../../../../plugins/lib/anomaly/detector.ts'
 import { changeThresholds, DEFAULT_THRESHOLDS } from '../../../../plugins/lib/anomaly/thresholds.ts'
 
 const START_MS = Date.UTC(2027, 0, 4, 8)
@@ -137,4 +137,27 @@ t.test('thresholds are changed strictly, and every problem is named', async (t) 
     [{ rate_storm: { count: 0 } }, /whole number from 1/], [{ canary_used: { count: 2 } }, /always 1/], [{ rate_storm: { count: '5' } }, /must be a number/], [{ rate_storm: { windowMs: 7_200_000 } }, /windowMs must be from/],
     [{ rate_storm: 5 }, /must be an object of fields/], [{ rate_storm: { clearShare: 2 } }, /at most 1/], [{ a: {}, b: {} }, /a is not a signal.*b is not a signal/s]
   ] as const) t.throws(() => changeThresholds(changes), { message })
+})
+
+t.test('what many keys of one organization do together is told of the organization, unless a key was told of', async (t) => {
+  for (const code of ['signature_invalid', 'insufficient_permission', 'organization_mismatch']) {
+    const spread = (keys: number) => (n: number): Observation => row({ keyId: `key_${n % keys}`, code, status: 403, atMs: START_MS + n * 100 })
+    const signal = code === 'signature_invalid' ? 'signature_failures' : code === 'insufficient_permission' ? 'scope_probing' : 'foreign_organization'
+    const count = DEFAULT_THRESHOLDS[signal].count * SPREAD.multiple
+    t.same(feed(createDetector(), count - 1, spread(count)), [], 'one less raises nothing')
+    const raised = feed(createDetector(), count + 10, spread(count))
+    t.match(raised, [{ signal, keyId: null, orgId: 'org_1', isCertain: false, numbers: { count, keys: count }, threshold: { count } }])
+    t.equal(raised.length, 1)
+    const single = feed(createDetector(), count + 10, spread(1))
+    t.same(single.map(({ keyId }) => keyId), ['key_0'], 'a key that was told of stands for its organization')
+  }
+})
+
+t.test('a signal that nobody gave for long is a new one, also when one hit is enough', async (t) => {
+  const detector = createDetector()
+  const foreign = (atMs: number): Observation => row({ code: 'ip_not_allowed', status: 403, atMs })
+  t.match(detector.observe(foreign(START_MS)), [{ signal: 'foreign_address' }])
+  const [again] = detector.observe(foreign(START_MS + 8 * HOUR_MS))
+  t.equal(again?.signal, 'foreign_address')
+  t.notOk('going_on_since' in (again?.numbers ?? {}))
 })
