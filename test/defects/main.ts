@@ -8,6 +8,7 @@ import { readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { real } from '../helper/service.ts'
 import type { Defect } from './defect.ts'
 import { DEFECTS } from './list.ts'
 import { runTest, type Stores, type TestOutcome } from './run.ts'
@@ -28,6 +29,8 @@ async function main (): Promise<number> {
     return EXIT.usage
   }
   const { chosen, all } = request
+  const servers = await real()
+  await servers?.drop()
   const scratch = openScratch(ROOT)
   process.once('SIGINT', () => {
     scratch.close()
@@ -38,7 +41,7 @@ async function main (): Promise<number> {
     const sound = new Map<string, TestOutcome>()
     const results: Result[] = []
     for (const defect of chosen) {
-      const result = await judge(scratch, defect, sound, all)
+      const result = await judge({ scratch, sound, all, hasServers: servers !== null }, defect)
       results.push(result)
       process.stderr.write(`${String(DEFECTS.indexOf(defect) + 1).padStart(3)}/${DEFECTS.length}  ${result.outcome.padEnd(8)}  ${defect.name}  (${result.by}, ${result.seconds} s)\n`)
     }
@@ -64,7 +67,15 @@ function readArguments (args: string[]): { chosen: readonly Defect[], all: boole
   }
 }
 
-async function judge (scratch: Scratch, defect: Defect, sound: Map<string, TestOutcome>, all: boolean): Promise<Result> {
+interface Course {
+  readonly scratch: Scratch
+  readonly sound: Map<string, TestOutcome>
+  readonly all: boolean
+  /** Whether the tests find PostgreSQL and Redis here. */
+  readonly hasServers: boolean
+}
+
+async function judge ({ scratch, sound, all, hasServers }: Course, defect: Defect): Promise<Result> {
   const startedMs = performance.now()
   const ended = (outcome: Result['outcome'], by: string): Result => ({ defect, outcome, by, seconds: Math.round((performance.now() - startedMs) / 100) / 10 })
   let isSkipped = false
@@ -83,7 +94,7 @@ async function judge (scratch: Scratch, defect: Defect, sound: Map<string, TestO
     // Servers would add nothing.
     if (!isSkipped && !all) break
   }
-  return isSkipped ? ended('skipped', `${defect.tests.join(', ')} did not run here as a whole`) : ended('SURVIVED', defect.tests.join(', '))
+  return isSkipped && !hasServers ? ended('skipped', `${defect.tests.join(', ')} did not run here as a whole: no PostgreSQL and Redis answered`) : ended('SURVIVED', defect.tests.join(', '))
 }
 
 async function withDefect (scratch: Scratch, defect: Defect, test: string, stores: Stores): Promise<TestOutcome> {
