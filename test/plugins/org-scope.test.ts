@@ -20,6 +20,14 @@ t.test('refuses a record id minted for another organization without asking wheth
   t.equal(seen.calls, 1)
 })
 
+t.test('judges every record id of a path, each by its own kind', async (t) => {
+  const app = await build()
+  const seen = route(app, { url: '/scenarios/:id' })
+  t.equal((await app.inject(`/scenarios/${mintRecordId('scn', 'org_1', SECRET)}`)).statusCode, 200)
+  t.match((await app.inject(`/scenarios/${mintRecordId('scn', 'org_2', SECRET)}`)).json(), { code: 'organization_mismatch' })
+  t.equal(seen.calls, 1)
+})
+
 t.test('refuses a dot in a record id, which would make the signed string ambiguous', async (t) => {
   const app = await build()
   route(app, { url: '/evaluations/:evaluation_id' })

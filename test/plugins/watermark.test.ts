@@ -84,3 +84,18 @@ t.test('a watermark proves itself, and no change of it does', async (t) => {
     t.notOk(verifyWatermark(changed, SECRET))
   }
 })
+
+t.test('keeps no more than the beginning of a secret that a client put into its user agent', async (t) => {
+  const audit = collectingSink()
+  const app = await bareApp()
+  await app.register(watermark, { secret: SECRET, audit })
+  leavePrincipal(app, principal())
+  route(app)
+  const secrets = [`fb_live_${'0123456789abcdef'.repeat(3)}`, `whsec_${'ab'.repeat(24)}`, `fbs_${'cd'.repeat(32)}`, 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl']
+  for (const secret of secrets) await app.inject({ url: '/thing', headers: { 'user-agent': `client ${secret}` } })
+  t.equal(audit.rows.length, secrets.length)
+  for (const [at, { userAgent }] of audit.rows.entries()) {
+    t.match(userAgent, /^client \S{3,12}\.\.\.$/)
+    t.notMatch(userAgent, secrets[at]?.slice(13) ?? '')
+  }
+})

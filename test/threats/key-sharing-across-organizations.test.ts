@@ -63,7 +63,8 @@ await onEachStore(t, 'key sharing across organizations: a good key of one reache
       }
     }
     t.equal(accepted, 0, '248 forged ids')
-    for (const id of [evaluation.toLowerCase(), evaluation.replace('req_', 'scn_'), `${evaluation}0`, evaluation.slice(0, -1), `${evaluation}%00`, `%20${evaluation}`]) t.equal((await call(url, thief, 'GET', `/evaluations/${id}`)).status, 404, id)
+    for (const id of [evaluation.toLowerCase(), evaluation.replace('req_', 'scn_'), `${evaluation}0`, evaluation.slice(0, -1), `%20${evaluation}`]) t.equal((await call(url, thief, 'GET', `/evaluations/${id}`)).status, 404, id)
+    t.equal((await call(url, thief, 'GET', `/evaluations/${evaluation}%00`)).status, 400, 'an escaped NUL is no path')
   })
 
   await t.test('lists, cursors and saved scenarios show the caller\'s own only', async (t) => {

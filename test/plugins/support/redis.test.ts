@@ -48,6 +48,15 @@ t.test('admits the 1000th request of an hour and refuses the 1001st, by the seed
   t.equal((await admit()).outcome, 'admitted', 'the oldest is 3 600 000 ms old')
 })
 
+t.test('neither window is short: what is a little younger than a minute or an hour still counts', { skip }, async (t) => {
+  await seed('young minute', Array.from({ length: 60 }, () => 59_200))
+  const minute = await storeOf('young minute')()
+  t.match(minute, { outcome: 'refused', blocked: 'minute' })
+  t.ok(minute.outcome === 'refused' && minute.retryAfterMs <= 800)
+  await seed('young hour', Array.from({ length: 1000 }, () => 3_599_200))
+  t.match(await storeOf('young hour')(), { outcome: 'refused', blocked: 'hour' })
+})
+
 t.test('counts a full ring exactly, and one slot by slot when it is large', { skip }, async (t) => {
   for (const [keyId, perHour] of [['small', 1000], ['large', 5000]] as const) {
     const admit = storeOf(keyId)
