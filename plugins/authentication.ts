@@ -53,6 +53,7 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
   const cache = new LRUCache<string, CachedRecord>({ max: CACHE_RECORDS_MAX, ttl: CACHE_TTL_MS })
   /** Keys that have authenticated here lately. Nobody is let in for it: it only says whose read does not wait for strangers. */
   const known = new LRUCache<string, true>({ max: KNOWN_MAX, ttl: KNOWN_TTL_MS })
+  const firstReads = new Map<string, Promise<CachedRecord | null>>()
   const budget = failureBudget({ perSecondMax: options.failuresPerSecondMax ?? FAILURES_PER_SECOND_MAX, underWayMax: STRANGERS_AT_A_TIME, now })
   declareSlots(app)
 
@@ -71,7 +72,6 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
       request.refusedKey = found?.record ?? null
       return await refuse(request, lapse ?? 'unknown')
     }
-    known.set(cacheKey, true)
     request.principal = { ...found.record, epoch: found.epoch }
     request.bearerKey = bearerKey
     request.reloadPrincipal = (epoch) => reload(request, digest, cacheKey, epoch)
@@ -93,17 +93,27 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
     throw invalidKey(reason)
   }
 
-  /** Reads a stranger's key only while strangers have not failed too often, so that a flood of them leaves the store to the others. */
+  /**
+   * Reads a stranger's key only while strangers have not failed too often, so that a flood of them leaves the store to the others. Of
+   * simultaneous requests with one new key the first one reads; the rest wait for it once, and then it is known or each takes its own turn.
+   */
   async function loadInTurn (digest: Buffer, cacheKey: string): Promise<CachedRecord | null> {
-    if (known.has(cacheKey)) return await load(digest, cacheKey)
+    const first = firstReads.get(cacheKey)
+    // No await without a reason: whoever comes next must find the first read already there.
+    if (first !== undefined) await first.catch(() => {})
+    if (known.has(cacheKey)) return cache.get(cacheKey) ?? await load(digest, cacheKey)
     const turn = budget.begin()
     if (turn !== 'go') throw new ApiError(turn === 'spent' ? 'rate_limited' : 'unavailable', { detail: 'Too many unknown keys at once.', headers: { 'retry-after': BUSY_RETRY_SECONDS }, reason: 'strangers' })
     let hasFailed = false
+    const read = load(digest, cacheKey)
+    if (!firstReads.has(cacheKey)) firstReads.set(cacheKey, read)
     try {
-      const found = await load(digest, cacheKey)
+      const found = await read
       hasFailed = found === null || lapseOf(found.record, now()) !== null
+      if (!hasFailed) known.set(cacheKey, true)
       return found
     } finally {
+      if (firstReads.get(cacheKey) === read) firstReads.delete(cacheKey)
       budget.end(hasFailed)
     }
   }

@@ -129,3 +129,26 @@ t.test('counts every refused key against its address, whatever it died of, and n
     t.equal(failures, counted, `${current?.state ?? 'unknown'} by ${authorization.slice(0, 6)}`)
   }
 })
+
+t.test('a new key may come with any number of requests at once', async (t) => {
+  for (const epochs of [undefined, { readEpoch: async () => 'e1' }]) {
+    const store = storeOf(() => record())
+    const findByDigest = async (digest: Buffer): Promise<KeyRecord | null> => {
+      await new Promise((resolve) => setImmediate(resolve))
+      return await store.findByDigest(digest)
+    }
+    const app = await bareApp()
+    await app.register(authentication, { keys: { findByDigest }, ...(epochs === undefined ? {} : { epochs }) })
+    route(app)
+    const answers = await Promise.all(Array.from({ length: 300 }, () => app.inject({ url: '/thing', headers })))
+    t.equal(answers.filter(({ statusCode }) => statusCode === 200).length, 300)
+  }
+})
+
+t.test('while the key store does not answer, one new key with many requests is told so', async (t) => {
+  const app = await bareApp()
+  await app.register(authentication, { keys: { findByDigest: async () => { throw new Error('away') } } })
+  route(app)
+  const answers = await Promise.all(Array.from({ length: 100 }, () => app.inject({ url: '/thing', headers })))
+  t.same([...new Set(answers.map(({ statusCode }) => statusCode))], [503])
+})
