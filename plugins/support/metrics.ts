@@ -42,7 +42,7 @@ const LAYER_OF_REASON: ReadonlyMap<string, LayerName> = new Map<string, LayerNam
   ['malformed_request framing', 'transport'], ['malformed_request target', 'transport'],
   ['malformed_request body', 'signature'], ['malformed_request body_length', 'signature'],
   ['malformed_request record_id', 'org-scope'],
-  ['unavailable key_store', 'authentication'],
+  ['unavailable key_store', 'authentication'], ['unavailable strangers', 'authentication'], ['rate_limited strangers', 'authentication'],
   ['unavailable epoch', 'rate-limits'],
   ['unavailable audit', 'watermark'],
   ['unavailable kill_switch_unknown', 'kill-switch']
@@ -107,5 +107,5 @@ function refusingLayer (request: FastifyRequest): LayerName | null {
   if (refusal === null) return null
   // An address that failed too often is refused where its failures are counted.
   if (refusal.code === 'rate_limited' && refusal.reason === 'address') return accessOf(request) === 'key' ? 'authentication' : 'rate-limits'
-  return LAYER_OF_CODE.get(refusal.code) ?? LAYER_OF_REASON.get(`${refusal.code} ${refusal.reason ?? ''}`) ?? null
+  return LAYER_OF_REASON.get(`${refusal.code} ${refusal.reason ?? ''}`) ?? LAYER_OF_CODE.get(refusal.code) ?? null
 }

@@ -119,6 +119,42 @@ t.test('a flood of unknown keys costs a bounded number of reads a second, and ne
   t.equal((await ask(newcomer)).status, 200, 'and is then read')
 })
 
+t.test('many first requests of one key at once are one stranger: they share its read, and none is turned away', async (t) => {
+  const store = storeOf(() => record())
+  const app = await bareApp()
+  await app.register(authentication, { keys: store, epochs: { readEpoch: async () => 'e1' }, now: () => NOW_MS })
+  route(app)
+  const answers = await Promise.all(Array.from({ length: 120 }, () => app.inject({ url: '/thing', headers })))
+  t.same([...new Set(answers.map(({ statusCode }) => statusCode))], [200])
+  t.equal(store.reads, 2, 'the record, and the record under its epoch')
+})
+
+t.test('without an epoch nobody shares a read that began before its own, so a revocation in between counts', async (t) => {
+  let current = record()
+  const started: Array<() => void> = []
+  const keys = {
+    findByDigest: async () => {
+      const seen = current
+      await new Promise<void>((resolve) => started.push(resolve))
+      return seen
+    }
+  }
+  const app = await bareApp()
+  await app.register(authentication, { keys, now: () => NOW_MS })
+  route(app)
+  const begun = async (count: number): Promise<void> => { while (started.length < count) await new Promise(setImmediate) }
+  const first = app.inject({ url: '/thing', headers })
+  await begun(1)
+  current = record({ state: 'revoked' })
+  const late = app.inject({ url: '/thing', headers })
+  await new Promise(setImmediate)
+  started[0]?.()
+  t.equal((await first).statusCode, 200)
+  await begun(2)
+  started[1]?.()
+  t.equal((await late).statusCode, 401)
+})
+
 t.test('counts every refused key against its address, whatever it died of, and no good one', async (t) => {
   for (const [current, authorization, counted] of [[null, headers.authorization, 1], [record({ state: 'revoked' }), headers.authorization, 1], [record(), 'Basic abc', 1], [record(), headers.authorization, 0]] as const) {
     let failures = 0
