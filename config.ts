@@ -18,8 +18,8 @@ export { ConfigError, type Secrets } from './config-secrets.ts'
 const FLAGS = ['PUBLIC_API_REQUIRE_HMAC', 'PUBLIC_API_ENABLED', 'PUBLIC_API_ANOMALY_AUTO_SUSPEND']
 const ENVIRONMENTS = ['production', 'development', 'test']
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
-/** A balancer that asks for readiness every second or two has left by then. */
-const SHUTDOWN_DELAY_MS = 5000
+/** A balancer that asks for readiness every second or two has left by then; outside production clients are few and near. */
+const SHUTDOWN_DELAY_MS = { production: 5000, otherwise: 250 } as const
 const UNSET = -1
 const BACKOFF_SECONDS = /^\d{1,5},\d{1,5},\d{1,5}$/
 
@@ -90,7 +90,7 @@ export interface Config {
   /** Special addresses that webhooks may reach all the same: local stacks and tests; refused in production. */
   readonly webhookUnsafeAllowedRanges: readonly string[]
   readonly worker: boolean
-  /** Milliseconds between readiness going off and the end of listening. Default 5000 in production, else 0. */
+  /** Milliseconds between readiness going off and the end of listening. Default 5000 in production, else 250. */
   readonly shutdownDelayMs: number
   readonly logLevel: string
   readonly dataFolder: string
@@ -144,7 +144,7 @@ export function loadConfig (env: NodeJS.ProcessEnv): Config {
     webhookBackoffMs: Object.freeze(listOf(values.WEBHOOK_BACKOFF_SECONDS).map((seconds) => Number(seconds) * 1000)),
     webhookUnsafeAllowedRanges: Object.freeze(unsafeRanges),
     worker: values.RUN_WORKER,
-    shutdownDelayMs: values.SHUTDOWN_DELAY_MS === UNSET ? (production ? SHUTDOWN_DELAY_MS : 0) : values.SHUTDOWN_DELAY_MS,
+    shutdownDelayMs: values.SHUTDOWN_DELAY_MS === UNSET ? (production ? SHUTDOWN_DELAY_MS.production : SHUTDOWN_DELAY_MS.otherwise) : values.SHUTDOWN_DELAY_MS,
     logLevel: values.LOG_LEVEL,
     dataFolder: values.DATA_DIR
   })

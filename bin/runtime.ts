@@ -108,6 +108,7 @@ export async function openRuntime (config: Config, options: RuntimeOptions = {})
     const idle = stopWork()
     await wait(delayMs)
     const cut = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS)
+    await drain.stopListening()
     await app.close()
     clearTimeout(cut)
     await idle

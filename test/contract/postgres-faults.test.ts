@@ -1,7 +1,8 @@
 import t, { type Test } from 'tap'
-import { assertNothingLost, assertOnce, assertUnavailable, endSessions, evaluate, fetchResults, holdTable, isReady, policies, prepare, recoveredMs, RECOVERY_MS, scenarios, startLoad, startOn, takeConnections, type Prepared, type Service } from '../helper/postgres-faults.ts'
+import { assertNothingLost, assertOnce, assertUnavailable, endSessions, evaluate, fetchResults, holdTable, isReady, policies, prepare, recoveredMs, RECOVERY_MS, scenarios, startOn, takeConnections, type Prepared, type Service } from '../helper/postgres-faults.ts'
 import { startPrivatePostgres, whyNoPostgres, type PrivatePostgres } from '../helper/private-postgres.ts'
 import { P } from '../helper/fronts.ts'
+import { startLoad } from '../helper/load.ts'
 import { newCaller, send } from '../helper/service.ts'
 
 // docs/operations.md, "When a store is away": the rows of PostgreSQL, each on a server that really is in that state, under load.
@@ -39,7 +40,7 @@ t.test('a PostgreSQL that cannot be used', { skip, timeout: 150_000 }, async (t)
     await t.test(`${name}: 503 and never 401 in bounded time, nothing half done, nothing lost, and all is well again within 2 s`, async (t) => {
       const prepared = await prepare(service)
       const { known, fresh, stranger, token } = prepared
-      const load = startLoad(url, known)
+      const load = startLoad(() => url, known)
       await recoveredMs(url, known, known)
       await cut(server)
       // What was under way has its deadline; whoever comes afterwards is refused at once.
@@ -60,7 +61,7 @@ t.test('a PostgreSQL that cannot be used', { skip, timeout: 150_000 }, async (t)
 
   await t.test('PostgreSQL sessions ended: what was under way is 503, the next request is answered, and no transaction goes on elsewhere', async (t) => {
     const prepared = await prepare(service)
-    const load = startLoad(url, prepared.known)
+    const load = startLoad(() => url, prepared.known)
     for (let round = 0; round < 10; round++) {
       await recoveredMs(url, prepared.known, prepared.known)
       t.ok(await endSessions(databaseUrl) > 0)
@@ -73,7 +74,7 @@ t.test('a PostgreSQL that cannot be used', { skip, timeout: 150_000 }, async (t)
 
   await t.test('PostgreSQL connections used up: what is connected goes on serving, and when nothing is, 503 until there is room', async (t) => {
     const prepared = await prepare(service)
-    const load = startLoad(url, prepared.known)
+    const load = startLoad(() => url, prepared.known)
     await recoveredMs(url, prepared.known, prepared.fresh)
     let free = await takeConnections(server)
     for (let n = 0; n < 20; n++) t.equal((await scenarios(url, prepared.known)).status, 200)
@@ -82,7 +83,7 @@ t.test('a PostgreSQL that cannot be used', { skip, timeout: 150_000 }, async (t)
     await load.stop()
     await endSessions(databaseUrl)
     free = await takeConnections(server)
-    const again = startLoad(url, prepared.known)
+    const again = startLoad(() => url, prepared.known)
     for (const answer of await Promise.all([policies(url, prepared.known), scenarios(url, prepared.fresh)])) assertUnavailable(t, answer, watermark)
     await free()
     await back(t, service, prepared, 'connections used up')
@@ -92,7 +93,7 @@ t.test('a PostgreSQL that cannot be used', { skip, timeout: 150_000 }, async (t)
 
   await t.test('PostgreSQL lock on audit_rows: no answer with data leaves, each waits no longer than its deadline', async (t) => {
     const prepared = await prepare(service)
-    const load = startLoad(url, prepared.known)
+    const load = startLoad(() => url, prepared.known)
     const release = await holdTable(databaseUrl, 'audit_rows')
     for (const answer of await Promise.all([policies(url, prepared.known), scenarios(url, prepared.fresh), evaluate(url, prepared.known), fetchResults(url, prepared.token)])) assertUnavailable(t, answer, watermark)
     await release()
@@ -140,7 +141,7 @@ t.test('PostgreSQL disk full: 503, nothing lost, and all is well again within 2 
   const service = await startOn(t, small)
   const { url } = service
   const prepared = await prepare(service)
-  const load = startLoad(url, prepared.known)
+  const load = startLoad(() => url, prepared.known)
   await recoveredMs(url, prepared.known, prepared.known)
   small.fillDisk()
   while (!load.seen.statuses.has('503 unavailable')) await new Promise((resolve) => setTimeout(resolve, 20))

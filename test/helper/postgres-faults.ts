@@ -1,12 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
-import { inArray, sql } from 'drizzle-orm'
 import postgres from 'postgres'
 import type { Runtime } from '../../bin/runtime.ts'
-import { countAuditRows } from '../../db/queries/system.ts'
-import { evaluations } from '../../db/schema.ts'
 import { verifyWatermark } from '../../plugins/lib/watermark-id.ts'
 import { judge, P, submit } from './fronts.ts'
+import { countKept, type Seen } from './load.ts'
 import type { PrivatePostgres } from './private-postgres.ts'
 import { call, embedded, FLOW, newCaller, real, send, start, type Answer, type Caller, type Stores } from './service.ts'
 
@@ -45,53 +43,13 @@ export const scenarios = async (url: string, caller: Caller): Promise<Answer> =>
 let submitted = 0
 export const evaluate = async (url: string, caller: Caller): Promise<Answer> => await call(url, caller, 'POST', '/evaluate', JSON.stringify({ blueprints: [{ id: `e${++submitted}`, blueprint: FLOW }] }))
 
-export interface Seen {
-  readonly statuses: Map<string, number>
-  /** Of the answers that carried data. */
-  readonly watermarks: Set<string>
-  readonly accepted: Set<string>
-  slowestMs: number
-}
-
-export interface Load { readonly seen: Seen, stop (): Promise<Seen> }
-
-// Readers with a key that is known, readers and writers, each sending the next request as soon as the last was answered.
-export function startLoad (url: string, caller: Caller): Load {
-  const seen: Seen = { statuses: new Map(), watermarks: new Set(), accepted: new Set(), slowestMs: 0 }
-  const ending = new AbortController()
-  async function client (ask: (url: string, caller: Caller) => Promise<Answer>): Promise<void> {
-    while (!ending.signal.aborted) {
-      const startedMs = performance.now()
-      const { status, body } = await ask(url, caller)
-      const ms = performance.now() - startedMs
-      seen.slowestMs = Math.max(seen.slowestMs, ms)
-      const what = `${status}${status === 200 ? '' : ` ${String(body.code)}`}`
-      seen.statuses.set(what, (seen.statuses.get(what) ?? 0) + 1)
-      if (status === 200) seen.watermarks.add(body.meta.watermark)
-      if (status === 200 && body.data.evaluation_id !== undefined) seen.accepted.add(body.data.evaluation_id)
-      // One that is refused at once would otherwise ask a thousand times a second.
-      if (status !== 200) await new Promise((resolve) => setTimeout(resolve, 20))
-    }
-  }
-  const clients = [policies, policies, scenarios, scenarios, evaluate, evaluate].map(client)
-  return {
-    seen,
-    async stop () {
-      ending.abort()
-      await Promise.all(clients)
-      return seen
-    }
-  }
-}
-
-// Whatever happened: nothing but 200 and 503, every answer with data has its row, everything accepted is there and is judged.
+// Whatever happened: nothing but 200 and 503, no connection cut, every answer with data has its row, everything accepted is there.
 export async function assertNothingLost (t: Test, { runtime }: Service, seen: Seen): Promise<void> {
-  const { db } = runtime.database
-  const statuses = [...seen.statuses.keys()].sort()
-  t.same(statuses.filter((status) => status !== '200' && status !== '503 unavailable'), [], 'nothing but 200 and 503')
-  t.equal(await countAuditRows(db, [...seen.watermarks]), seen.watermarks.size, `each of ${seen.watermarks.size} answers with data has its row`)
-  const stored = seen.accepted.size === 0 ? [] : await db.select({ id: evaluations.id }).from(evaluations).where(inArray(evaluations.id, [...seen.accepted]))
-  t.equal(stored.length, seen.accepted.size, `each of ${seen.accepted.size} accepted evaluations is there`)
+  t.same([...seen.statuses.keys()].filter((status) => status !== '200' && status !== '503 unavailable'), [], 'nothing but 200 and 503')
+  t.same([...seen.cut], [], 'every request is answered')
+  const { rows, stored } = await countKept(runtime.database, seen)
+  t.equal(rows, seen.watermarks.size, `each of ${seen.watermarks.size} answers with data has its row`)
+  t.equal(stored, seen.accepted.size, `each of ${seen.accepted.size} accepted evaluations is there`)
   t.ok(seen.slowestMs < ANSWER_MS, `the slowest answer took ${Math.round(seen.slowestMs)} ms`)
 }
 
@@ -179,8 +137,4 @@ export async function endSessions (databaseUrl: string): Promise<number> {
   } finally {
     await admin.end({ timeout: 2 })
   }
-}
-
-export async function openEvaluations ({ runtime }: Pick<Service, 'runtime'>): Promise<number> {
-  return await runtime.database.db.$count(evaluations, sql`state in ('pending', 'processing')`)
 }
