@@ -16,7 +16,7 @@ import type { KillState } from '../plugins/lib/kill-state.ts'
 import { groupCommitSink, refusalCounter } from '../plugins/support/audit-log.ts'
 import { createMetrics, type Metrics } from '../plugins/support/metrics.ts'
 import { anomalyDetectorOf, anomalyResponder } from './anomalies.ts'
-import { bootLogger, type BootLogger } from './boot-log.ts'
+import { bootLogger, writeScrubbed, type BootLogger, type WriteLine } from './boot-log.ts'
 import { drainOf } from './drain.ts'
 import { openKillSwitch, type PausedWork } from './kill.ts'
 import { buildOps } from './ops.ts'
@@ -28,6 +28,8 @@ export interface RuntimeOptions {
   migrate?: boolean
   /** Serve HTTP. Default true; a process that only works on the queue says false. */
   serve?: boolean
+  /** Takes each line of the log. Default: standard output, scrubbed. */
+  writeLog?: WriteLine
 }
 
 export interface Runtime {
@@ -53,7 +55,8 @@ const CURRENT: Schema = { isCurrent: true, whenCurrent: Promise.resolve(), stop 
 
 export async function openRuntime (config: Config, options: RuntimeOptions = {}): Promise<Runtime> {
   const serve = options.serve ?? true
-  const early = bootLogger(config)
+  const writeLog = options.writeLog ?? writeScrubbed
+  const early = bootLogger(config, writeLog)
   const database = await openDatabase({
     url: config.databaseUrl,
     onChange: ({ isAway, cause }) => isAway ? early.warn(safeDatabaseError(cause), 'the database is away') : early.info({}, 'the database is back')
@@ -67,7 +70,7 @@ export async function openRuntime (config: Config, options: RuntimeOptions = {})
   const refusals = refusalCounter({ write: (counts) => addRefusalCounts(database.db, counts) })
   let draining = false
 
-  const logger = loggerOptions(config)
+  const logger = loggerOptions(config, writeLog)
   const wakeWorker: { kick: () => void } = { kick: () => {} }
   const { admission, singleUse } = windows
   const egress = createEgress({ allowHttp: !config.production, unsafeAllowedRanges: config.webhookUnsafeAllowedRanges })
@@ -125,7 +128,7 @@ export async function openRuntime (config: Config, options: RuntimeOptions = {})
 
 async function openStores (config: Config, database: Database, metrics: Metrics, logger: BootLogger, options: RuntimeOptions): Promise<{ schema: Schema, windows: Windows }> {
   const schema = options.migrate ?? true ? await bringUpToDate(database, logger) : CURRENT
-  return { schema, windows: await openWindows(config, metrics) }
+  return { schema, windows: await openWindows(config, metrics, logger) }
 }
 
 /** The evaluation worker and the delivery worker; the first writes the second's outbox. */
@@ -152,10 +155,11 @@ function startWorkers (config: Config, database: Database, egress: Egress, pause
 }
 
 // Allow-list: what is not named here is not logged. The raw URL can hold a result token and never is.
-function loggerOptions (config: Config): FastifyServerOptions['logger'] {
+function loggerOptions (config: Config, write: WriteLine): FastifyServerOptions['logger'] {
   if (config.logLevel === 'silent') return false
   return {
     level: config.logLevel,
+    stream: { write },
     base: { instance: config.instanceId },
     serializers: {
       req: (request) => ({ method: request.method, route: request.routeOptions?.url ?? '*' }),

@@ -5,7 +5,7 @@ import { memoryAdmissionStore, memorySingleUseStore } from '../plugins/support/m
 import type { Metrics } from '../plugins/support/metrics.ts'
 import { redisCircuits, type RedisCircuits } from '../plugins/support/redis-circuits.ts'
 import { connectRedis, redisAdmissionStore, redisHealth, redisSingleUseStore, whenReady, type RedisClient, type RedisHealth } from '../plugins/support/redis.ts'
-import { bootLogger, type BootLogger } from './boot-log.ts'
+import type { BootLogger } from './boot-log.ts'
 
 export interface Windows {
   readonly admission: AdmissionStore
@@ -19,12 +19,11 @@ export interface Windows {
 }
 
 /** A store that is away at the start is no reason not to start. Throws ConfigError in production for a Redis that may evict records. */
-export async function openWindows (config: Config, metrics: Pick<Metrics, 'observeCircuit'>): Promise<Windows> {
+export async function openWindows (config: Config, metrics: Pick<Metrics, 'observeCircuit'>, logger: BootLogger): Promise<Windows> {
   if (config.redisUrl === null) {
     return { admission: memoryAdmissionStore(), singleUse: memorySingleUseStore(), redis: null, name: 'in-memory windows', health: async () => 'in memory', close: async () => {} }
   }
   const { redisPrefix: prefix } = config
-  const logger = bootLogger(config)
   const redis = connectRedis(config.redisUrl, { logger })
   const circuits = redisCircuits(redis, {
     prefix,

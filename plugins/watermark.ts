@@ -14,13 +14,12 @@ import { ERROR_CATALOGUE } from '../errors.ts'
 import { declareSlots, type AuditRow, type AuditSink, type RefusalCounter } from './context.ts'
 import { normaliseAddress } from './lib/cidr.ts'
 import { pathOf } from './lib/hmac.ts'
+import { scrub } from './lib/scrub.ts'
 import { mintWatermark } from './lib/watermark-id.ts'
 
 const SECRET_BYTES_MIN = 32
 const USER_AGENT_CHARS_MAX = 256
 const PATH_HASH_CHARS = 32
-/** Keys, signing secrets and tokens that a client put where they do not belong; what may be kept of them is their beginning. */
-const SECRET_IN_TEXT = /(fb_live_[0-9a-f]{4}|fbs_|whsec_|eyJ)[\w.-]{8,}/g
 const UNKNOWN_ADDRESS = '0.0.0.0'
 const RETRY_AFTER_SECONDS = '2'
 
@@ -148,7 +147,8 @@ function addressOf (request: FastifyRequest): string {
 
 function userAgentOf (request: FastifyRequest): string | null {
   // PostgreSQL text holds no NUL, and a log line must stay one line.
-  return request.headers['user-agent']?.replace(/[^\x20-\x7e]/g, '?').replace(SECRET_IN_TEXT, '$1...').slice(0, USER_AGENT_CHARS_MAX) ?? null
+  const agent = request.headers['user-agent']
+  return agent === undefined ? null : scrub(agent.replace(/[^\x20-\x7e]/g, '?')).slice(0, USER_AGENT_CHARS_MAX)
 }
 
 export default fp(watermark, { name: 'watermark', fastify: '5.x' })

@@ -1,14 +1,21 @@
 // Runs the compiled tests with tap and closes with the line that scripts read: `N passed, N failed`.
+// What the run's services wrote, what their stores held and the report itself are searched for secrets (test/helper/secrecy.ts); one that is
+// found fails the run.
 // `npm test -- build/test/plugins/*.js` narrows the run to the files named.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { searchLogs, secretsIn } from '../build/test/helper/secrecy.js'
 
 const tap = 'node_modules/tap/dist/esm/run.mjs'
 const output = '.tap/last-run.tap'
 mkdirSync('.tap', { recursive: true })
 rmSync(output, { force: true })
+const logs = resolve('.tap/logs')
+rmSync(logs, { recursive: true, force: true })
+mkdirSync(logs, { recursive: true })
 
-const run = spawnSync(process.execPath, [tap, 'run', `--output-file=${output}`, ...process.argv.slice(2)], { stdio: 'inherit' })
+const run = spawnSync(process.execPath, [tap, 'run', `--output-file=${output}`, ...process.argv.slice(2)], { stdio: 'inherit', env: { ...process.env, FLOWBEACON_TEST_LOGS: logs } })
 
 const counts = { pass: 0, fail: 0, skip: 0, todo: 0 }
 let report = ''
@@ -17,7 +24,14 @@ const closing = (report.match(/^# \{ total: .*\}$/gm) ?? []).at(-1) ?? ''
 for (const [, name, value] of closing.matchAll(/(\w+): (\d+)/g)) if (name in counts) counts[name] = Number(value)
 if (run.status !== 0 && counts.fail === 0) counts.fail = 1
 
+const { places, lines } = searchLogs(logs)
+// Names of tests may speak of planted values; of keys, secrets and tokens nothing may.
+places.push(...report.split('\n').flatMap((line, at) => secretsIn(line).filter((name) => !name.includes('body')).map((name) => `${output}:${at + 1} holds ${name}`)))
+for (const place of places.slice(0, 50)) console.log(`secrecy: ${place}`)
+if (places.length > 0) counts.fail++
+console.log(`secrecy: ${lines} lines of logs searched, ${places.length} places with a secret`)
+
 const stores = new Set([...report.matchAll(/# stores: (.+)$/gm)].map((match) => match[1]))
 for (const line of stores) console.log(`stores used: ${line}`)
 console.log(`\n${counts.pass} passed, ${counts.fail} failed`)
-process.exit(run.status ?? 1)
+process.exit(run.status === 0 && places.length > 0 ? 1 : run.status ?? 1)

@@ -12,6 +12,7 @@ import { traceWatermarks } from '../../db/queries/traces.ts'
 import { rowsOf } from '../../db/rows.ts'
 import { createEgress } from '../../evaluation/egress.ts'
 import { startWorker } from '../../evaluation/worker.ts'
+import { searchAnswer } from './secrecy.ts'
 import { call, embedded, FLOW, real, type Answer, type Caller, type Stores } from './service.ts'
 
 export const P = '/api/public/v1'
@@ -141,6 +142,12 @@ export async function sendRaw (url: string, { method, path, headers = {}, body =
       incoming.on('end', () => {
         const text = Buffer.concat(chunks).toString()
         outgoing.destroy()
+        try {
+          searchAnswer(`${method} ${path}`, text)
+        } catch (err) {
+          reject(err)
+          return
+        }
         const received = new Headers(Object.entries(incoming.headers).map(([name, value]): [string, string] => [name, String(value)]))
         resolve({ status: incoming.statusCode ?? 0, headers: received, body: text === '' ? {} : JSON.parse(text) })
       })

@@ -1,4 +1,5 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { keepLog } from './secrecy.ts'
 
 const START_MS_MAX = 30_000
 const OUTPUT_CHARS_MAX = 200_000
@@ -42,6 +43,7 @@ export function instanceOf (options: InstanceOptions): Instance {
   let text = ''
 
   function take (chunk: Buffer): void {
+    keepLog(chunk.toString())
     text = (text + chunk.toString()).slice(-OUTPUT_CHARS_MAX)
   }
 

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { keepLog } from './secrecy.ts'
 
 const SERVER = fileURLToPath(new URL('../../bin/server.js', import.meta.url))
 
@@ -25,6 +26,7 @@ export async function spawnServer (env: Record<string, string>): Promise<ServerP
   const [url, opsUrl] = await new Promise<[string, string]>((resolve, reject) => {
     const read = (chunk: Buffer): void => {
       text += chunk.toString()
+      keepLog(chunk.toString())
       const [, found, operations] = /Public API on (\S+) \(operations on (\S+)\)/.exec(text) ?? []
       if (found !== undefined && operations !== undefined) resolve([found, operations])
     }

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { searchAnswer } from './secrecy.ts'
 import { headersFor, type Caller } from './service.ts'
 
 export interface RawAnswer { status: number, headers: Record<string, string>, text: string, body: any }
@@ -39,6 +40,7 @@ export class AnswerReader {
     if (this.#bytes.length < headEnd + 4 + length) return null
     const text = this.#bytes.subarray(headEnd + 4, headEnd + 4 + length).toString()
     this.#bytes = this.#bytes.subarray(headEnd + 4 + length)
+    searchAnswer(`answer ${this.answers.length + 1} of a connection`, text)
     return { status, headers, text, body: text === '' ? null : JSON.parse(text) }
   }
 }

@@ -32,3 +32,19 @@ export async function keysOf (redis: Redis, prefix: string): Promise<string[]> {
   for await (const found of redis.scanStream({ match: `${prefix}:*`, count: 1000 })) keys.push(...found as string[])
   return keys
 }
+
+// A key's value as it is held, whatever its type, as bytes one after the other.
+export async function contentOf (redis: Redis, key: string): Promise<string> {
+  const parts = async (): Promise<Array<Buffer | null>> => {
+    switch (await redis.type(key)) {
+      case 'string': return [await redis.getBuffer(key)]
+      case 'hash': return Object.entries(await redis.hgetallBuffer(key)).flatMap(([field, value]) => [Buffer.from(field), value])
+      case 'set': return await redis.smembersBuffer(key)
+      case 'zset': return await redis.zrangeBuffer(key, 0, '-1')
+      case 'list': return await redis.lrangeBuffer(key, 0, -1)
+      // Gone since it was listed, or a type that nothing of ours uses.
+      default: return [await redis.dumpBuffer(key)]
+    }
+  }
+  return (await parts()).map((part) => part?.toString('latin1') ?? '').join(' ')
+}

@@ -8,6 +8,7 @@ import { openRuntime, type Runtime } from '../../bin/runtime.ts'
 import { loadConfig } from '../../config.ts'
 import { runOperation, type OperationName } from '../../evaluation/operator.ts'
 import { signRequest } from '../../plugins/lib/hmac.ts'
+import { keepLog, searchAnswer, searchDatabase, searchFiles, searchRedis } from './secrecy.ts'
 
 export interface Stores { name: string, env: Record<string, string>, drop: () => Promise<void> }
 export interface Caller { orgId: string, keyId: string, key: string }
@@ -18,7 +19,14 @@ const REDIS = process.env['TEST_REDIS_URL'] ?? 'redis://127.0.0.1:6379'
 
 export function embedded (): Stores {
   const folder = mkdtempSync(join(tmpdir(), 'flowbeacon-test-'))
-  return { name: 'PGlite and memory', env: { DATA_DIR: folder }, drop: async () => rmSync(folder, { recursive: true, force: true }) }
+  return {
+    name: 'PGlite and memory',
+    env: { DATA_DIR: folder },
+    drop: async () => {
+      searchFiles(join(folder, 'pg'))
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }
 }
 
 // A database and a key prefix of its own; null where no server answers.
@@ -43,8 +51,13 @@ export async function real (): Promise<Stores | null> {
     name: 'PostgreSQL and Redis',
     env: { DATA_DIR: folder, DATABASE_URL: url.href, REDIS_URL: REDIS, REDIS_PREFIX: name },
     drop: async () => {
-      for await (const keys of redis.scanStream({ match: `${name}:*`, count: 500 })) if (keys.length > 0) await redis.del(...keys as string[])
+      for await (const found of redis.scanStream({ match: `${name}:*`, count: 500 })) {
+        const keys = found as string[]
+        await searchRedis(redis, keys)
+        if (keys.length > 0) await redis.del(...keys)
+      }
       redis.disconnect()
+      await searchDatabase(url.href)
       await admin.unsafe(`drop database ${name} with (force)`)
       await admin.end({ timeout: 2 })
       rmSync(folder, { recursive: true, force: true })
@@ -53,7 +66,7 @@ export async function real (): Promise<Stores | null> {
 }
 
 export async function start (stores: Stores, env: Record<string, string> = {}): Promise<{ runtime: Runtime, url: string }> {
-  const runtime = await openRuntime(loadConfig({ PORT: '0', OPS_PORT: '0', LOG_LEVEL: 'silent', AUTH_FAILURE_LIMIT_RPM: '100000', ...stores.env, ...env }))
+  const runtime = await openRuntime(loadConfig({ PORT: '0', OPS_PORT: '0', LOG_LEVEL: 'trace', AUTH_FAILURE_LIMIT_RPM: '100000', ...stores.env, ...env }), { writeLog: keepLog })
   return { runtime, url: (await runtime.listen()).url }
 }
 
@@ -76,6 +89,7 @@ export function headersFor (caller: Caller, method: string, path: string, body =
 export async function send (url: string, method: string, path: string, headers: Record<string, string> = {}, body?: string): Promise<Answer> {
   const answer = await fetch(url + path, { method, headers, ...(body === undefined ? {} : { body }) })
   const text = await answer.text()
+  searchAnswer(`${method} ${path}`, text)
   return { status: answer.status, headers: answer.headers, body: text === '' ? {} : JSON.parse(text) }
 }
 

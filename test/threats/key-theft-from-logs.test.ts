@@ -9,7 +9,7 @@ import type { OperationName } from '../../evaluation/operator.ts'
 import { CANARY, countPlanted, everyCell, plantedBlueprints } from '../helper/canaries.ts'
 import { asOwner, onEachStore, P, sendRaw } from '../helper/fronts.ts'
 import { spawnServer } from '../helper/process.ts'
-import { keysOf } from '../helper/redis.ts'
+import { contentOf, keysOf } from '../helper/redis.ts'
 import { embedded, FLOW, headersFor, newCaller, operate, send, start, type Answer, type Caller, type Stores } from '../helper/service.ts'
 
 /** More of a key than the twelve characters that may be seen. */
@@ -106,7 +106,8 @@ await onEachStore(t, 'whoever reads the logs, the database and every answer has 
     for (const body of ['{"zqcanary', '"zqcanary940', '{"scenario_ids":[{"a":"zqcanary941"}],"org_id":"x"}', '{"org_id":"zqcanary942","scenario_ids":["a"]}', '{"blueprints":[{"id":"a","blueprint":{"zqcanary943":"zqcanary944"}}]}', '{"blueprints":[{"id":"a","blueprint":{"flow":"zqcanary945"}}]}',
       '{"blueprints":[{"id":"a","blueprint":{"blueprint":"{zqcanary946"}}]}', `${'['.repeat(70)}"zqcanary947"${']'.repeat(70)}`, '{"blueprints":[{"id":"a","blueprint":{"nodes":[{"name":1,"parameters":"zqcanary948"}]}}]}']) {
       for (const one of [caller, reader]) await ask(one, 'POST', '/evaluate', body)
-      await ask(caller, 'POST', '/evaluate', body, { 'content-type': 'text/zqcanary949' })
+      // One blank more, or it would be the same signed request a second time.
+      await ask(caller, 'POST', '/evaluate', `${body} `, { 'content-type': 'text/zqcanary949' })
       await ask(caller, 'POST', '/webhooks', body)
     }
     for (const [method, path] of [['PUT', '/evaluate'], ['DELETE', '/scenarios'], ['OPTIONS', '/evaluate']] as const) await ask(caller, method, path)
@@ -170,8 +171,8 @@ await onEachStore(t, 'whoever reads the logs, the database and every answer has 
       for (const file of readdirSync(join(DATA_DIR, 'pg'), { recursive: true, withFileTypes: true })) if (file.isFile()) texts.push([file.name, readFileSync(join(file.parentPath, file.name), 'latin1')])
     } else {
       const redis = new Redis(REDIS_URL)
-      for (const key of await keysOf(redis, REDIS_PREFIX)) texts.push([key, `${key} ${(await redis.getBuffer(key))?.toString('latin1') ?? ''}`])
-      redis.disconnect()
+      t.teardown(() => redis.disconnect())
+      for (const key of await keysOf(redis, REDIS_PREFIX)) texts.push([key, `${key} ${await contentOf(redis, key)}`])
     }
     t.ok(texts.length > 5, `${texts.length} searched`)
     // In a binary file the twelfth character of a prefix is followed by whatever comes next, so keys are looked for as they are.
