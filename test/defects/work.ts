@@ -40,7 +40,7 @@ export const WORK: readonly Defect[] = [
     line: 'if (made >= delivery.attemptsMax) return null',
     instead: 'if (made >= 1) return null',
     breaks: 'a delivery has four attempts',
-    tests: ['test/evaluation/deliver.test.ts']
+    tests: ['test/contract/webhooks.test.ts']
   },
   {
     name: 'old-time-of-signing',

@@ -69,6 +69,22 @@ t.test('work submitted while it waits is found', async (t) => {
   await worker.stop()
 })
 
+t.test('an outcome is kept under the lease only: not from another worker, not from an earlier attempt', async (t) => {
+  const id = await submit(item(0))
+  await claimEvaluation(database.db, { workerId: 'slow', leaseMs: -1000 })
+  const again = await claimEvaluation(database.db, { workerId: 'next', leaseMs: 60_000 })
+  t.match(again, { id, attempt: 2 })
+  const outcome = { evaluationId: id, position: 0, result: null, error: 'from nobody' }
+  t.equal(await recordItem(database.db, { ...outcome, workerId: 'slow', attempt: 1 }), false)
+  t.equal(await recordItem(database.db, { ...outcome, workerId: 'slow', attempt: 2 }), false)
+  t.equal(await recordItem(database.db, { ...outcome, workerId: 'next', attempt: 1 }), false)
+  t.same((await findItems(database.db, orgId, id)).map(({ error }) => error), [null])
+  await releaseEvaluation(database.db, { evaluationId: id, workerId: 'next', attempt: 2 })
+  const { worker } = start()
+  t.match(await ended(id), { state: 'complete' })
+  await worker.stop()
+})
+
 t.test('goes on where a worker that died left off, and does not judge twice', async (t) => {
   const id = await submit(item(0), item(1))
   const dead = await claimEvaluation(database.db, { workerId: 'dead', leaseMs: -1000 })

@@ -105,6 +105,25 @@ t.test('judges again with a fresh record when the epoch is stale, and spends not
   t.equal(seen.calls, 0)
 })
 
+t.test('while the store is away a cached record is read again, and the request says that it was judged in process', async (t) => {
+  const app = await bareApp()
+  leavePrincipal(app, principal({ epoch: 'e1' }))
+  const reloads: string[] = []
+  app.addHook('onRequest', async (request) => {
+    request.reloadPrincipal = async (epoch) => {
+      reloads.push(epoch)
+      request.principal = principal({ epoch })
+      return request.principal
+    }
+  })
+  await app.register(rateLimits, { store: away() })
+  let degraded: boolean | null = null
+  app.get('/thing', { config: { access: 'key', scope: 'governance:read' } }, async (request) => { degraded = request.degraded })
+  t.equal((await app.inject('/thing')).statusCode, 200)
+  t.same(reloads, [''])
+  t.equal(degraded, true)
+})
+
 t.test('admits an exact share in process while the store is away, never an unlimited number', async (t) => {
   const app = await bareApp()
   leavePrincipal(app, principal({ epoch: '' }))
