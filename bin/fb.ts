@@ -8,6 +8,7 @@ import { addKillCommands } from './fb/kill.ts'
 import { addRecordCommands } from './fb/records.ts'
 import { addSecretCommands } from './fb/secrets.ts'
 import { addTraceCommand } from './fb/trace.ts'
+import { addOptionsCommands } from './fb/options.ts'
 import { addSuppressCommands } from './fb/suppress.ts'
 import { addWireCommands } from './fb/wire.ts'
 
@@ -44,6 +45,7 @@ addTraceCommand(program)
 addWireCommands(program)
 addSecretCommands(program)
 addSuppressCommands(program)
+addOptionsCommands(program)
 addKillCommands(program)
 addAnomalyCommands(program)
 addCheckCommand(program)

@@ -2,6 +2,7 @@
 import { evaluateGraph } from './evaluate.ts'
 import { parseBlueprint } from './graph/import.ts'
 import type { Confidence, Finding, Platform } from './graph/types.ts'
+import { connectionUses, type ConnectionUse, type Organization } from './organization.ts'
 import { openResult, type Suppression, type Suppressor } from './suppressions.ts'
 import { locate, type Position } from './source-position.ts'
 
@@ -33,10 +34,21 @@ export interface CheckFile {
 /** A file is no stored scenario, so suppressions of one scenario do not hold here. */
 const NO_SCENARIO = ''
 
-export function checkText (path: string, text: string, suppressor: Suppressor = () => null): CheckFile {
+export interface CheckOptions {
+  /** Default: nothing is suppressed. */
+  suppressor?: Suppressor
+  /** Default: the file is judged on its own. */
+  organization?: Organization
+  /** Told what the file does with its connections. Default none. */
+  onConnections?: (platform: Platform, uses: ReadonlyMap<string, ConnectionUse>) => void
+}
+
+export function checkText (path: string, text: string, options: CheckOptions = {}): CheckFile {
+  const { suppressor = () => null, organization, onConnections } = options
   const imported = parseBlueprint(text)
   if (!imported.ok) return { path, refused: imported.reason }
-  const result = evaluateGraph(imported.graph)
+  onConnections?.(imported.graph.platform, connectionUses(imported.graph))
+  const result = evaluateGraph(imported.graph, organization)
   const { platform, score, violations, suppressed } = openResult(result, NO_SCENARIO, suppressor)
   const positions = locate(text, result.violations.map(({ pointer }) => pointer))
   const inFile = (finding: Finding): FileFinding => findingInFile(finding, positions.get(finding.pointer))

@@ -3,6 +3,7 @@
  * nothing it returns can hold a value of the blueprint beyond a module's own label, key and type.
  */
 import type { FactGraph, Finding, ScenarioResult } from './graph/types.ts'
+import { NO_ORGANIZATION, type Organization } from './organization.ts'
 import { analyse } from './rules/analysis.ts'
 import type { Hit, Rule, RuleContext } from './rules/definition.ts'
 import { fingerprints } from './rules/fingerprint.ts'
@@ -27,10 +28,10 @@ export class StaleFactsError extends Error {
 
 interface Located { finding: Finding, node: number | null }
 
-/** Throws `StaleFactsError` when the graph is older than a rule of the catalogue. */
-export function evaluateGraph (graph: FactGraph): ScenarioResult {
+/** Throws `StaleFactsError` when the graph is older than a rule of the catalogue. Without an organization a graph is judged on its own. */
+export function evaluateGraph (graph: FactGraph, organization: Organization = NO_ORGANIZATION): ScenarioResult {
   refuseStaleFacts(graph)
-  const context: RuleContext = { graph, analysis: analyse(graph) }
+  const context: RuleContext = { graph, analysis: analyse(graph), organization }
   const evaluated = RULES.filter((rule) => rule.policy.platforms.includes(graph.platform) && rule.applies(context))
   const located = findingsOf(context, evaluated)
   const violations = located.map(({ finding }) => finding)

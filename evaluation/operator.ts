@@ -17,15 +17,17 @@ import { parseBlueprint } from './graph/import.ts'
 import type { KillControl } from './kill-control.ts'
 import { drillKillSwitch, liftKillSwitch, showKillSwitch, throwKillSwitch } from './operator-kill.ts'
 import { listAnomalyEvents, oneKey, resumeOneKey, runBacktest, suspendOneKey, tellInstances } from './operator-anomalies.ts'
+import { setOptions, showOptions } from './operator-options.ts'
 import { rewrapSecrets } from './operator-secrets.ts'
 import { traceMarks, traceOne } from './operator-trace.ts'
 import { approveOneSuppression, createSuppression, listOrgSuppressions, withdrawOneSuppression } from './operator-suppressions.ts'
+import { storedGraph } from './stored-graph.ts'
 import { existingOrg, OperationError, parseKeyOptions, readFiles, readObject, readText } from './operator-arguments.ts'
 
 export { OperationError, type OperationErrorKind } from './operator-arguments.ts'
 
 export const OPERATIONS = ['org.create', 'key.create', 'key.list', 'key.revoke', 'key.suspend', 'key.resume', 'import', 'trace', 'trace.marks', 'secrets.rewrap', 'anomalies.list', 'backtest',
-  'suppression.create', 'suppression.list', 'suppression.approve', 'suppression.withdraw', 'kill.on', 'kill.off', 'kill.status', 'kill.drill'] as const
+  'suppression.create', 'suppression.list', 'suppression.approve', 'suppression.withdraw', 'options.show', 'options.set', 'kill.on', 'kill.off', 'kill.status', 'kill.drill'] as const
 export type OperationName = typeof OPERATIONS[number]
 
 export interface OperatorDeps {
@@ -65,6 +67,8 @@ export async function runOperation (deps: OperatorDeps, name: OperationName, arg
     case 'suppression.list': return listOrgSuppressions(deps, given)
     case 'suppression.approve': return approveOneSuppression(deps, given)
     case 'suppression.withdraw': return withdrawOneSuppression(deps, given)
+    case 'options.show': return showOptions(deps, given)
+    case 'options.set': return setOptions(deps, given)
     case 'kill.on': return throwKillSwitch(deps, given)
     case 'kill.off': return liftKillSwitch(deps, given)
     case 'kill.status': return showKillSwitch(deps, given)
@@ -144,7 +148,7 @@ async function importFiles ({ database, recordIdSecret }: OperatorDeps, args: Ar
     const name = graph.name === '' ? path.slice(path.lastIndexOf('/') + 1).slice(0, 120) : graph.name
     const sourceDigest = createHash('sha256').update(text).digest('hex')
     const modules = graph.nodes.length
-    await database.asOrganization(orgId, (tx) => saveScenario(tx, orgId, { id, name, platform: graph.platform, modules, graph, sourceDigest }))
+    await database.asOrganization(orgId, (tx) => saveScenario(tx, orgId, { id, name, stored: storedGraph(graph), sourceDigest }))
     imported.push({ path, id, name, platform: graph.platform, modules, problems: graph.problems.length, dropped: graph.dropped })
   }
   return { imported, refused }

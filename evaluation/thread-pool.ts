@@ -1,63 +1,32 @@
-/** One worker thread, replaced when a job takes too long or the thread dies. Jobs queue in order. */
-import { Worker } from 'node:worker_threads'
-import type { ThreadAnswer } from './evaluate-thread.ts'
-import type { FactGraph, ScenarioResult } from './graph/types.ts'
+/** Judges stored graphs in a thread of their own. Graphs and results cross as texts: reading and writing them is work too, and not the event loop's. */
+import { oneThread } from './one-thread.ts'
+import type { GraphConnections, ThreadAnswer } from './evaluate-thread.ts'
+import type { Organization } from './organization.ts'
 
 const DEADLINE_MS = 10_000
 
-export type Judgement = { result: ScenarioResult, error: null } | { result: null, error: string }
+/** `result` and `standing` are JSON texts, as they are stored. */
+export type Judgement = { result: string, standing: string, error: null } | { result: null, standing: null, error: string }
 
 export interface GraphJudge {
-  judge (graph: FactGraph): Promise<Judgement>
+  /** `graph`: its JSON text. `organizationOf` is asked once what else is known; when it rejects, so does the judgement. */
+  judge (graph: string, organizationOf: (connections: GraphConnections) => Promise<Organization>): Promise<Judgement>
   close (): Promise<void>
 }
 
 export function graphJudge (): GraphJudge {
-  let thread: Worker | null = null
-  let nextId = 0
-  let tail: Promise<unknown> = Promise.resolve()
-
-  function current (): Worker {
-    thread ??= new Worker(new URL('./evaluate-thread.js', import.meta.url))
-    thread.unref()
-    return thread
-  }
-
-  async function judgeNow (graph: FactGraph): Promise<Judgement> {
-    const worker = current()
-    const id = nextId++
-    const judgement = await new Promise<Judgement>((resolve) => {
-      const timer = setTimeout(() => end({ result: null, error: 'Evaluation took too long' }, true), DEADLINE_MS)
-      const onMessage = (answer: ThreadAnswer): void => {
-        if (answer.id === id) end('result' in answer ? { result: answer.result, error: null } : { result: null, error: answer.error }, false)
-      }
-      const onDeath = (): void => end({ result: null, error: 'Scenario could not be evaluated' }, true)
-      function end (outcome: Judgement, replace: boolean): void {
-        clearTimeout(timer)
-        worker.off('message', onMessage).off('error', onDeath).off('exit', onDeath)
-        if (replace) {
-          thread = null
-          worker.on('error', () => {})
-          worker.terminate().catch(() => {})
-        }
-        resolve(outcome)
-      }
-      worker.on('message', onMessage).on('error', onDeath).on('exit', onDeath)
-      worker.postMessage({ id, graph })
-    })
-    return judgement
-  }
-
+  const thread = oneThread({ url: new URL('./evaluate-thread.js', import.meta.url), deadlineMs: DEADLINE_MS })
   return {
-    judge (graph) {
-      const judged = tail.then(() => judgeNow(graph))
-      tail = judged
-      return judged
+    async judge (graph, organizationOf) {
+      const { answer, lost } = await thread.run({ graph }, async (ask) => ({ organization: await organizationOf(ask as GraphConnections) }))
+      if (lost !== null) return failed(lost === 'late' ? 'Evaluation took too long' : 'Scenario could not be evaluated')
+      const said = answer as ThreadAnswer
+      return 'error' in said ? failed(said.error) : { result: said.result, standing: said.standing, error: null }
     },
-    async close () {
-      const worker = thread
-      thread = null
-      await worker?.terminate()
-    }
+    close: () => thread.close()
   }
+}
+
+function failed (error: string): Judgement {
+  return { result: null, standing: null, error }
 }

@@ -3,9 +3,10 @@
  * this process dies, the lease lapses and another one goes on with what is left. NOTIFY wakes it, polling backs that up.
  */
 import { isDatabaseAway, safeDatabaseError, type Database, type Db } from '../db/client.ts'
+import { organizationFor } from '../db/queries/connections.ts'
 import { EVALUATION_CHANNEL } from '../db/queries/evaluations.ts'
 import { claimEvaluation, endSpentEvaluations, finishEvaluation, loadItemsForWork, recordItem, releaseEvaluation, renewLease, type ClaimedEvaluation, type Lease } from '../db/queries/system.ts'
-import { graphJudge, type GraphJudge } from './thread-pool.ts'
+import { graphJudge, type GraphJudge, type Judgement } from './thread-pool.ts'
 
 const LEASE_MS = 30_000
 const POLL_MS = 1000
@@ -108,7 +109,7 @@ export function startWorker (options: WorkerOptions): EvaluationWorker {
     }, leaseMs / 3)
     renewal.unref()
     try {
-      const end = await judgeItems(lease, judge)
+      const end = await judgeItems(claimed.orgId, lease, judge)
       // What a stopping worker holds is given back with its attempt: the next one need not wait for this lease.
       if (end === 'stopping') await releaseEvaluation(database.db, lease)
       if (end === 'judged') await finish(claimed, lease)
@@ -133,11 +134,11 @@ export function startWorker (options: WorkerOptions): EvaluationWorker {
     }
   }
 
-  async function judgeItems (lease: Lease, judge: GraphJudge): Promise<'judged' | 'stopping' | 'lost'> {
+  async function judgeItems (orgId: string, lease: Lease, judge: GraphJudge): Promise<'judged' | 'stopping' | 'lost'> {
     if (ending.signal.aborted) return 'stopping'
     for (const item of await loadItemsForWork(database.db, lease.evaluationId)) {
       if (ending.signal.aborted) return 'stopping'
-      const outcome = item.graph === null ? { result: null, error: 'Scenario not found' } : await judge.judge(item.graph)
+      const outcome: Judgement = item.graph === null ? { result: null, standing: null, error: 'Scenario not found' } : await judge.judge(item.graph, (used) => organizationFor(database.db, orgId, used))
       // A thread that was ended with the worker says nothing of its scenario.
       if (ending.signal.aborted && outcome.result === null) return 'stopping'
       if (!await recordItem(database.db, { ...lease, position: item.position, ...outcome })) return 'lost'

@@ -1,6 +1,6 @@
 /** An organization's rollup, and what to do about one scenario. */
 import { Type } from '@sinclair/typebox'
-import { Severity, Timestamp } from './primitives.ts'
+import { Platform, Severity, Timestamp } from './primitives.ts'
 import { Violation } from './scenario.ts'
 
 const count = Type.Integer()
@@ -20,6 +20,7 @@ export const GovernanceSummary = Type.Object({
   open_violations: BySeverity,
   suppressed_violations: count,
   top_violations: Type.Array(Type.Object({ code: Type.String(), title: Type.String(), severity: Severity, scenarios: count, violations: count })),
+  widest_connections: Type.Array(Type.Object({ connection: Type.String(), platform: Platform, scenarios: count })),
   framework_coverage: Type.Array(Type.Object({
     framework: Type.String(),
     assessed: count,

@@ -2,7 +2,9 @@
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { baselineOf, newFindings } from '../../evaluation/baseline.ts'
-import { checkText, type CheckFile, type FileFinding } from '../../evaluation/check.ts'
+import { checkText, type CheckFile, type CheckOptions as CheckTextOptions, type FileFinding } from '../../evaluation/check.ts'
+import { connectionTally } from '../../evaluation/connection-tally.ts'
+import { NO_ORGANIZATION, type Organization } from '../../evaluation/organization.ts'
 import { CATALOGUE_VERSION } from '../../evaluation/rules/index.ts'
 import { isAtLeast, SEVERITIES } from '../../evaluation/rules/severity.ts'
 import { sarifLog } from '../../evaluation/sarif.ts'
@@ -13,9 +15,12 @@ import { readBaseline, writeBaseline } from './baseline-file.ts'
 import { describeCheck } from './check-report.ts'
 import { listBlueprintFiles, readBlueprintFile, relativePath, type ListedFile } from './files.ts'
 import { EXIT, note, printAnswer, progress } from './output.ts'
+import { readOptionsFile } from './options.ts'
 import { readSuppressions } from './suppressions-file.ts'
 
-interface CheckOptions { failOn?: string, json?: boolean, sarif?: boolean, baseline?: string, writeBaseline?: string, suppressions?: string }
+interface CheckOptions { failOn?: string, json?: boolean, sarif?: boolean, baseline?: string, writeBaseline?: string, suppressions?: string, options?: string }
+
+interface Judging { organization: Organization, suppressor?: Suppressor }
 
 const HELP = `
 What fails a check:
@@ -32,7 +37,8 @@ Examples:
   $ fb check --sarif flows > flowbeacon.sarif
   $ fb check --write-baseline .flowbeacon-baseline.json flows      # once: accept what is there
   $ fb check --baseline .flowbeacon-baseline.json flows            # from then on: fail on what is new
-  $ fb check --suppressions suppressions.json --fail-on high flows`
+  $ fb check --suppressions suppressions.json --fail-on high flows
+  $ fb check --options options.json flows                          # allow-lists and limits, as fb options set takes them`
 
 export function addCheckCommand (program: Command): void {
   program.command('check').description('judge blueprint files offline, without any server')
@@ -41,6 +47,7 @@ export function addCheckCommand (program: Command): void {
     .option('--baseline <file>', 'let only findings fail that this file does not hold')
     .option('--write-baseline <file>', 'write every finding of this run to a file, to be given as --baseline later')
     .option('--suppressions <file>', 'leave out what an organization suppressed (fb suppress list --json)')
+    .option('--options <file>', 'allow-lists and limits of the organization (fb options)')
     .option('--json', 'print one JSON object instead of words')
     .option('--sarif', 'print a SARIF 2.1.0 log instead of words')
     .addHelpText('after', HELP)
@@ -54,7 +61,8 @@ async function check (paths: string[], options: CheckOptions): Promise<void> {
   const listed = await listBlueprintFiles(paths)
   if (listed.length === 0) note('fb: no *.json file was found')
   const suppressor = options.suppressions === undefined ? undefined : suppressorOf(await readSuppressions(options.suppressions, Date.now()))
-  const files = await checkFiles(listed, suppressor)
+  const organization = { ...NO_ORGANIZATION, ...(options.options === undefined ? {} : { options: await readOptionsFile(options.options) }) }
+  const files = await checkFiles(listed, { organization, ...(suppressor === undefined ? {} : { suppressor }) })
   const fresh = baseline === null ? undefined : newFindings(files, baseline, (path) => !existsSync(path))
   if (options.writeBaseline !== undefined) await writeBaseline(options.writeBaseline, baselineOf(files))
   if (options.sarif === true) printAnswer(true, sarifLog(files, fresh === undefined ? {} : { fresh }), () => '')
@@ -62,17 +70,27 @@ async function check (paths: string[], options: CheckOptions): Promise<void> {
   if (threshold !== null && isFailed(files, listed, threshold, fresh)) process.exitCode = EXIT.failed
 }
 
-async function checkFiles (listed: readonly ListedFile[], suppressor?: Suppressor): Promise<CheckFile[]> {
+/** The files of one check are the scenarios of one organization. Which connections they share is known at the end; who shares one is then judged again. */
+async function checkFiles (listed: readonly ListedFile[], options: Judging): Promise<CheckFile[]> {
   const files: CheckFile[] = []
+  const shared = connectionTally()
   const bar = progress(listed.length, 'judging')
-  for (const [index, { path }] of listed.entries()) {
-    const read = await readBlueprintFile(path)
-    const name = relativePath(path)
-    files.push('refused' in read ? { path: name, refused: read.refused } : checkText(name, read.text, suppressor))
+  for (const [index, file] of listed.entries()) {
+    files.push(await checkFile(file, { ...options, onConnections: (platform, uses) => shared.add(index, platform, uses) }))
     bar.step(index + 1)
+  }
+  for (const [index, reach] of shared.reaches(options.organization.options.connection_scenarios)) {
+    const file = listed[index]
+    if (file !== undefined) files[index] = await checkFile(file, { ...options, organization: { ...options.organization, reach } })
   }
   bar.done()
   return files
+}
+
+async function checkFile ({ path }: ListedFile, options: CheckTextOptions): Promise<CheckFile> {
+  const read = await readBlueprintFile(path)
+  const name = relativePath(path)
+  return 'refused' in read ? { path: name, refused: read.refused } : checkText(name, read.text, options)
 }
 
 /** Null: nothing fails. */

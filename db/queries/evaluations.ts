@@ -1,6 +1,6 @@
 /** Evaluations of one organization: submitting, following, redeeming. */
 import { and, eq, lt, sql } from 'drizzle-orm'
-import type { FactGraph, ScenarioResult } from '../../evaluation/graph/types.ts'
+import type { ScenarioResult } from '../../evaluation/graph/types.ts'
 import type { Db } from '../client.ts'
 import { evaluationItems, evaluations, redemptions } from '../schema.ts'
 
@@ -11,8 +11,8 @@ export interface NewItem {
   position: number
   scenarioId: string
   name: string
-  /** An ephemeral blueprint's graph; null when the scenario is stored. */
-  graph: FactGraph | null
+  /** JSON text of an ephemeral blueprint's graph; null when the scenario is stored. */
+  graph: string | null
 }
 
 export interface NewEvaluation { id: string, keyId: string, items: readonly NewItem[], idempotencyKey: string | null, requestDigest: string | null }
@@ -35,7 +35,7 @@ export async function createEvaluation (db: Db, orgId: string, evaluation: NewEv
   if (row.idempotencyKey !== null) await freeLapsedKey(db, orgId, row.idempotencyKey)
   const [created] = await db.insert(evaluations).values({ ...row, orgId, total: items.length }).onConflictDoNothing().returning({ id: evaluations.id })
   if (created === undefined) return await existing(db, orgId, evaluation.idempotencyKey)
-  await db.insert(evaluationItems).values(items.map((item) => ({ ...item, orgId, evaluationId: evaluation.id })))
+  await db.insert(evaluationItems).values(items.map(({ graph, ...item }) => ({ ...item, orgId, evaluationId: evaluation.id, graph: graph === null ? null : sql`${graph}::jsonb` })))
   await db.execute(sql`select pg_notify(${EVALUATION_CHANNEL}, '')`)
   return 'created'
 }

@@ -1,10 +1,12 @@
 /** Imported scenarios and what was last found in them. */
 import { and, desc, eq, inArray, isNotNull, lt, sql } from 'drizzle-orm'
-import type { FactGraph, Platform, ScenarioResult } from '../../evaluation/graph/types.ts'
+import type { Platform, ScenarioResult } from '../../evaluation/graph/types.ts'
+import type { StoredGraph } from '../../evaluation/stored-graph.ts'
 import type { Db } from '../client.ts'
 import { evaluationItems, evaluations, scenarios } from '../schema.ts'
+import { saveConnections } from './connections.ts'
 
-export interface NewScenario { id: string, name: string, platform: Platform, modules: number, graph: FactGraph, sourceDigest: string }
+export interface NewScenario { id: string, name: string, stored: StoredGraph, sourceDigest: string }
 export interface ScenarioRow { id: string, name: string, platform: Platform, modules: number, createdAt: Date }
 export interface LatestResult {
   evaluationId: string
@@ -17,7 +19,9 @@ export interface LatestResult {
 const LISTED = { id: scenarios.id, name: scenarios.name, platform: scenarios.platform, modules: scenarios.modules, createdAt: scenarios.createdAt }
 
 export async function saveScenario (db: Db, orgId: string, scenario: NewScenario): Promise<void> {
-  await db.insert(scenarios).values({ ...scenario, orgId })
+  const { id, name, sourceDigest, stored: { platform, modules, text } } = scenario
+  await db.insert(scenarios).values({ id, orgId, name, platform, modules, sourceDigest, graph: sql`${text}::jsonb` })
+  await saveConnections(db, orgId, scenario)
 }
 
 export async function findScenarios (db: Db, orgId: string, ids: readonly string[]): Promise<ScenarioRow[]> {

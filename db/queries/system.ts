@@ -1,7 +1,5 @@
 /** The queries that cross organizations, together, for review: authentication, the queue, the audit trail, operators' look-ups. */
-import { and, eq, gte, inArray, lt, or, sql } from 'drizzle-orm'
-import type { FactGraph, ScenarioResult } from '../../evaluation/graph/types.ts'
-import { storedStanding } from '../../evaluation/rollup.ts'
+import { and, eq, gte, inArray, lt, or, sql, type SQL } from 'drizzle-orm'
 import type { AuditRow, KeyRecord, Permission } from '../../plugins/context.ts'
 import { auditParameters, INSERT_AUDIT_ROWS } from '../audit-statement.ts'
 import type { Database, Db } from '../client.ts'
@@ -15,7 +13,8 @@ export const ATTEMPTS_MAX = 20
 
 export interface Lease { evaluationId: string, workerId: string, attempt: number }
 export interface ClaimedEvaluation { id: string, orgId: string, attempt: number }
-export interface WorkItem { position: number, scenarioId: string, name: string, graph: FactGraph | null }
+/** `graph`: its JSON text, for the thread that reads it. */
+export interface WorkItem { position: number, scenarioId: string, name: string, graph: string | null }
 
 export async function findKeyByDigest (db: Db, digest: Buffer): Promise<KeyRecord | null> {
   const [row] = await db.select().from(apiKeys).where(eq(apiKeys.digest, digest))
@@ -73,23 +72,27 @@ export async function loadItemsForWork (db: Db, evaluationId: string): Promise<W
     position: evaluationItems.position,
     scenarioId: evaluationItems.scenarioId,
     name: evaluationItems.name,
-    graph: sql<FactGraph | null>`coalesce(${evaluationItems.graph}, ${scenarios.graph})`
+    graph: sql<string | null>`coalesce(${evaluationItems.graph}, ${scenarios.graph})::text`
   }).from(evaluationItems)
     .leftJoin(scenarios, and(eq(scenarios.id, evaluationItems.scenarioId), eq(scenarios.orgId, evaluationItems.orgId)))
     .where(and(eq(evaluationItems.evaluationId, evaluationId), sql`${evaluationItems.finishedAt} is null`))
     .orderBy(evaluationItems.position)
 }
 
-/** Keeps one item's outcome, only under the lease. An ephemeral graph is gone with it. */
-export async function recordItem (db: Db, item: Lease & { position: number, result: ScenarioResult | null, error: string | null }): Promise<boolean> {
+/** Keeps one item's outcome, JSON texts as they come from the thread, only under the lease. An ephemeral graph is gone with it. */
+export async function recordItem (db: Db, item: Lease & { position: number, result: string | null, standing: string | null, error: string | null }): Promise<boolean> {
   const rows = await db.update(evaluationItems)
-    .set({ result: item.result, standing: item.result === null ? null : storedStanding(item.result), error: item.error, graph: null, finishedAt: sql`now()` })
+    .set({ result: jsonOrNull(item.result), standing: jsonOrNull(item.standing), error: item.error, graph: null, finishedAt: sql`now()` })
     .where(and(
       eq(evaluationItems.evaluationId, item.evaluationId), eq(evaluationItems.position, item.position), sql`${evaluationItems.finishedAt} is null`,
       sql`exists (select 1 from evaluations held where held.id = ${item.evaluationId} and held.state = 'processing'
         and held.lease_worker = ${item.workerId} and held.attempt = ${item.attempt})`))
     .returning({ position: evaluationItems.position })
   return rows.length === 1
+}
+
+function jsonOrNull (text: string | null): SQL | null {
+  return text === null ? null : sql`${text}::jsonb`
 }
 
 export async function renewLease (db: Db, lease: Lease & { leaseMs: number }): Promise<boolean> {

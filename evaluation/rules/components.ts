@@ -1,7 +1,8 @@
 /** Which components a scenario is made of, and what its records keep. */
 import type { FlowNode } from '../graph/types.ts'
+import { isAllowed } from '../organization.ts'
 import { hasEffect } from './analysis.ts'
-import type { Rule } from './definition.ts'
+import type { Rule, RuleContext } from './definition.ts'
 import { BOTH, anyModule, definePolicy, flowRule, hasTrait, nodeRule } from './hits.ts'
 import { controls } from './profiles.ts'
 import type { Reason } from './severity.ts'
@@ -11,7 +12,7 @@ const community = definePolicy({
 }, {
   description: 'A module comes from outside the vendor\'s own packages.',
   rationale: 'Its code runs with the rights of the platform and changes when its author wishes.',
-  detection: 'The type is not of the two official packages (n8n), or is a custom app (Make).',
+  detection: 'The type is not of the two official packages (n8n), or is a custom app (Make), and neither it nor its app is on the organization\'s allow-list.',
   fix: ['Review its source and the rights that it asks for.', 'Pin its version.', 'Put it on your allow-list, or replace it.']
 })
 
@@ -52,12 +53,16 @@ const noHistory = definePolicy({
 })
 
 export const COMPONENT_RULES: readonly Rule[] = [
-  nodeRule(community, anyModule, { when: (node) => hasTrait(node, 'community'), evidence: 'community-component', says: 'comes from outside the vendor\'s packages.' }),
-  nodeRule(superseded, anyModule, { when: (node) => hasTrait(node, 'superseded') || hasTrait(node, 'unknown-type') || hasTrait(node, 'old-version'), evidence: 'superseded-component', says: 'is hidden, replaced or unknown at its vendor, or of an old version.', down: onlyOld }),
+  nodeRule(community, anyModule, { when: (node, _index, { organization }) => hasTrait(node, 'community') && !isAllowed(node, organization), evidence: 'community-component', says: 'comes from outside the vendor\'s packages.' }),
+  nodeRule(superseded, anyModule, { when: (node) => hasTrait(node, 'superseded') || hasTrait(node, 'unknown-type') || hasTrait(node, 'old-version'), evidence: 'superseded-component', says: 'is hidden, replaced or unknown at its vendor, or of an old version.', down: (node, index, context) => [...onlyOld(node), ...allowListed(node, index, context)] }),
   nodeRule(hostAccess, anyModule, {
-    when: (node) => hasTrait(node, 'host-access'), evidence: 'host-access', says: 'has access to a machine.', up: (_node, index, { analysis }) => analysis.fromOpen.has(index) ? ['open-entry'] : []
+    when: (node) => hasTrait(node, 'host-access'),
+    evidence: 'host-access',
+    says: 'has access to a machine.',
+    up: (_node, index, { analysis }) => analysis.fromOpen.has(index) ? ['open-entry'] : [],
+    down: allowListed
   }),
-  nodeRule(dynamicSub, ({ kind }) => kind === 'sub', { when: (node) => hasTrait(node, 'dynamic-sub'), evidence: 'dynamic-sub', says: 'calls a workflow that is chosen at run time.' }),
+  nodeRule(dynamicSub, ({ kind }) => kind === 'sub', { when: (node) => hasTrait(node, 'dynamic-sub'), evidence: 'dynamic-sub', says: 'calls a workflow that is chosen at run time.', down: allowListed }),
   flowRule(noHistory, ({ graph }) => graph.platform === 'n8n' && graph.nodes.length > 0, {
     when: ({ graph }) => graph.settings.keepsErrors === false || (graph.settings.keepsSuccesses === false && graph.nodes.some(hasConsequence) && !graph.nodes.some(writesRecord)),
     evidence: 'history-off',
@@ -65,6 +70,10 @@ export const COMPONENT_RULES: readonly Rule[] = [
     pointer: '/settings'
   })
 ]
+
+function allowListed (node: FlowNode, _index: number, { organization }: RuleContext): Reason[] {
+  return isAllowed(node, organization) ? ['allow-listed'] : []
+}
 
 function onlyOld (node: FlowNode): Reason[] {
   return hasTrait(node, 'superseded') || hasTrait(node, 'unknown-type') ? [] : ['old-version']

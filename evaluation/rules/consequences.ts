@@ -5,10 +5,6 @@ import type { Rule, RuleContext } from './definition.ts'
 import { BOTH, definePolicy, flowRule, nodeRule, wideScopes } from './hits.ts'
 import { controls } from './profiles.ts'
 
-const MODULES_MAX = 50
-const NESTING_MAX = 4
-const DECISIONS_MAX = 25
-
 const unguardedDeletion = definePolicy({
   code: 'GOV-001', title: 'Deletion without a guard', severity: 'high', confidence: 'certain', platforms: BOTH, frameworks: controls(['DUTIES', 'INTEG'], 'GDPR Art.5')
 }, {
@@ -50,7 +46,7 @@ const tooLarge = definePolicy({
 }, {
   description: 'The scenario has more modules, levels or decisions than a person can review at once.',
   rationale: 'What nobody can oversee is approved unread.',
-  detection: 'More than 50 modules, more than four levels of nesting, or more than 25 decision points.',
+  detection: 'More than 50 modules, more than four levels of nesting, or more than 25 decision points (options).',
   fix: ['Split it into scenarios that call each other.']
 })
 
@@ -88,7 +84,7 @@ function isUnthrottled (index: number, { graph, analysis }: RuleContext): boolea
   return !analysis.throttled.has(index) && graph.nodes[index]?.approval !== true
 }
 
-function isTooLarge ({ graph }: RuleContext): boolean {
-  if (graph.nodes.length > MODULES_MAX || graph.nodes.some(({ depth }) => depth > NESTING_MAX)) return true
-  return graph.nodes.filter(({ kind, gated }) => gated || kind === 'router' || kind === 'branch').length > DECISIONS_MAX
+function isTooLarge ({ graph, organization: { options } }: RuleContext): boolean {
+  if (graph.nodes.length > options.modules || graph.nodes.some(({ depth }) => depth > options.nesting)) return true
+  return graph.nodes.filter(({ kind, gated }) => gated || kind === 'router' || kind === 'branch').length > options.decisions
 }

@@ -1,9 +1,10 @@
 import type { Confidence, FactGraph, FlowNode, Policy, Severity } from '../graph/types.ts'
+import type { Organization } from '../organization.ts'
 import type { Analysis } from './analysis.ts'
 import type { Reason } from './severity.ts'
 
-/** What a rule may look at. Neither part holds a value of the blueprint, so no rule can leak one. */
-export interface RuleContext { graph: FactGraph, analysis: Analysis }
+/** What a rule may look at. No part holds a value of the blueprint, so no rule can leak one. */
+export interface RuleContext { graph: FactGraph, analysis: Analysis, organization: Organization }
 
 /** One raw hit; `evaluateGraph` turns it into a finding. */
 export interface Hit {

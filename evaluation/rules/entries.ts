@@ -1,10 +1,11 @@
 /** Entries beside the plain webhook, and the identities that a scenario acts with. */
-import type { FlowNode, Severity } from '../graph/types.ts'
+import type { FlowNode } from '../graph/types.ts'
+import { connectionKey, connectionUses } from '../organization.ts'
 import { hasEffect, lacksAuthentication } from './analysis.ts'
-import { naming, type Rule, type RuleContext } from './definition.ts'
-import { BOTH, definePolicy, FACTS, hasTrait, nodeRule, wideScopes } from './hits.ts'
+import type { Rule, RuleContext } from './definition.ts'
+import { BOTH, definePolicy, FACTS, hasTrait, nodeHit, nodeRule, wideScopes } from './hits.ts'
 import { controls } from './profiles.ts'
-import { idleReasons, settle, type Reason } from './severity.ts'
+import type { Reason } from './severity.ts'
 
 const LANGCHAIN = '@n8n/n8n-nodes-langchain.'
 const FORMS: ReadonlySet<string> = new Set(['n8n-nodes-base.formTrigger', 'n8n-nodes-base.wait', `${LANGCHAIN}chatTrigger`])
@@ -48,11 +49,11 @@ const personalConnection = definePolicy({
 })
 
 const sharedConnection = definePolicy({
-  code: 'ACC-006', title: 'One connection for everyday writes and for money or identities', severity: 'low', confidence: 'certain', platforms: BOTH, frameworks: controls(['LEAST'], 'OWASP CD-SEC-02')
+  code: 'ACC-006', title: 'One connection carries many scenarios', severity: 'low', confidence: 'certain', platforms: BOTH, frameworks: controls(['LEAST'], 'OWASP CD-SEC-02')
 }, {
-  description: 'The same connection serves ordinary changes and changes to money or identities.',
-  rationale: 'The connection must carry the widest rights of all its uses, and each use then has them.',
-  detection: 'One connection id stands at modules that only write and at modules that move money or change identities.',
+  description: 'The same connection serves many scenarios, or ordinary changes and changes to money or identities.',
+  rationale: 'The connection must carry the widest rights of all its uses, and each use then has them; whoever loses it stops them all.',
+  detection: 'One connection id stands in ten scenarios of the organization or more (option), or at modules that only write and at modules that move money or change identities, in one scenario or in several.',
   fix: ['Split the connection by purpose.', 'Reduce the scopes of each.', 'Name an owner for each.']
 })
 
@@ -97,22 +98,25 @@ function isCheckedSoon ({ graph, analysis }: RuleContext, start: number): boolea
   return false
 }
 
-/** One finding for each connection, at the first module that needs the wider rights. */
+/** One finding for each connection, at the first module that needs the wider rights, or else at the first that uses it. */
 function sharedConnections (context: RuleContext): ReturnType<Rule['run']> {
-  const plain = new Set<string>()
-  const wide = new Map<string, number>()
-  for (const [index, node] of context.graph.nodes.entries()) {
-    const isWide = hasEffect(node, ['MONEY', 'IDENTITY'])
-    if (!isWide && !hasEffect(node, ['WRITE'])) continue
-    for (const { ref } of node.connections) {
-      if (ref === null) continue
-      if (!isWide) plain.add(ref)
-      else if (!wide.has(ref)) wide.set(ref, index)
+  const { graph, organization: { reach, options } } = context
+  const first = new Map<string, number>()
+  const widest = new Map<string, number>()
+  graph.nodes.forEach((node, index) => {
+    for (const key of node.connections.map((one) => connectionKey(graph.platform, one))) {
+      if (key === null) continue
+      if (!first.has(key)) first.set(key, index)
+      if (!widest.has(key) && hasEffect(node, ['MONEY', 'IDENTITY'])) widest.set(key, index)
     }
-  }
-  return [...wide].filter(([ref]) => plain.has(ref)).map(([, index]) => {
-    const node = context.graph.nodes[index]
-    const settled: { severity: Severity, reason: ReturnType<typeof settle>['reason'] } = settle(sharedConnection.severity, [], idleReasons(context, index))
-    return { node: index, pointer: node?.pointer ?? '', evidence: 'connection-shared', message: `${node === undefined ? 'A module' : naming(node)} shares its connection with everyday writes.`, ...settled }
+  })
+  return [...connectionUses(graph)].flatMap(([key, here]) => {
+    const everywhere = reach[key] ?? { ...here, scenarios: 1 }
+    const isMixed = (here.writes || everywhere.writes) && (here.consequential || everywhere.consequential)
+    const index = widest.get(key) ?? first.get(key)
+    if (index === undefined) return []
+    const pointer = graph.nodes[index]?.pointer ?? ''
+    if (everywhere.scenarios >= options.connection_scenarios) return [nodeHit(sharedConnection, context, index, { evidence: 'connection-wide', says: 'uses a connection that many scenarios share.', up: wideScopes }, pointer)]
+    return isMixed ? [nodeHit(sharedConnection, context, index, { evidence: 'connection-shared', says: 'shares one connection with other kinds of change.', up: wideScopes }, pointer)] : []
   })
 }

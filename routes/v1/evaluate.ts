@@ -1,6 +1,6 @@
 /**
  * `POST /evaluate`: one transaction writes the evaluation, whose row is the queue entry; an answer of 200 means that it will be
- * judged, whatever dies next. Inline blueprints become fact graphs here, and their strings end with the request.
+ * judged, whatever dies next. Inline blueprints become fact graphs here, large ones in a thread, and their strings end with the request.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
@@ -8,6 +8,8 @@ import { createEvaluation, type NewItem } from '../../db/queries/evaluations.ts'
 import { findScenarios, saveScenario, type NewScenario } from '../../db/queries/scenarios.ts'
 import { ApiError, type FieldProblem } from '../../errors.ts'
 import { importBlueprint } from '../../evaluation/graph/import.ts'
+import type { ReadBlueprint } from '../../evaluation/import-thread.ts'
+import { storedGraph } from '../../evaluation/stored-graph.ts'
 import { getPrincipal } from '../../plugins/context.ts'
 import { belongsTo, isRecordId, mintRecordId } from '../../plugins/lib/record-id.ts'
 import { mintResultToken, TOKEN_TTL_SECONDS } from '../../plugins/lib/result-token.ts'
@@ -28,7 +30,8 @@ export default async function evaluate (app: FastifyInstance, deps: RouteDeps): 
   }, async (request) => {
     const { orgId, keyId } = getPrincipal(request)
     const idempotencyKey = idempotencyKeyOf(request)
-    const requestDigest = createHash('sha256').update(request.rawBody ?? '').digest('hex')
+    // Ten megabytes take a while to digest, and only a repeated key asks for it.
+    const requestDigest = idempotencyKey === null ? null : createHash('sha256').update(request.rawBody ?? '').digest('hex')
     refuseAmbiguous(request.body)
     refuseForeignIds(request.body, orgId, deps.secrets.recordId)
     const id = mintRecordId('req', orgId, deps.secrets.recordId, deps.now())
@@ -86,21 +89,26 @@ function inlineItems (body: EvaluateBody, orgId: string, deps: RouteDeps): Prepa
   const prepared: Prepared = { items: [], saved: [] }
   const problems: FieldProblem[] = []
   for (const [position, inline] of body.blueprints.entries()) {
-    const imported = importBlueprint(inline.blueprint)
+    const imported = readHere(inline)
     if (!imported.ok) {
       problems.push({ path: `/blueprints/${position}/blueprint`, reason: imported.reason })
       continue
     }
-    const { graph } = imported
-    const name = inline.name ?? graph.name
-    if (inline.save !== true) prepared.items.push({ position, scenarioId: inline.id, name, graph })
+    const { stored, digest } = imported
+    const name = inline.name ?? stored.name
+    if (inline.save !== true || digest === null) prepared.items.push({ position, scenarioId: inline.id, name, graph: stored.text })
     else {
       const id = mintRecordId('scn', orgId, deps.secrets.recordId, deps.now())
-      const sourceDigest = createHash('sha256').update(JSON.stringify(inline.blueprint)).digest('hex')
-      prepared.saved.push({ id, name, platform: graph.platform, modules: graph.nodes.length, graph, sourceDigest })
+      prepared.saved.push({ id, name, stored, sourceDigest: digest })
       prepared.items.push({ position, scenarioId: id, name, graph: null })
     }
   }
   if (problems.length > 0) throw new ApiError('blueprint_invalid', { detail: problems })
   return prepared
+}
+
+function readHere ({ blueprint, save }: NonNullable<EvaluateBody['blueprints']>[number]): ReadBlueprint {
+  const imported = importBlueprint(blueprint)
+  if (!imported.ok) return imported
+  return { ok: true, stored: storedGraph(imported.graph), digest: save === true ? createHash('sha256').update(JSON.stringify(blueprint)).digest('hex') : null }
 }

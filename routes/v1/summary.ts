@@ -3,6 +3,7 @@
  * catalogue, and the same at the last twelve Mondays with the suppressions of then. Read in pages; only sums are held.
  */
 import type { FastifyInstance } from 'fastify'
+import { widestConnections } from '../../db/queries/connections.ts'
 import { readStandings, type ScenarioStanding } from '../../db/queries/standings.ts'
 import { suppressionsSince, thoseInForce, type SuppressionRow } from '../../db/queries/suppressions.ts'
 import type { Db } from '../../db/client.ts'
@@ -19,6 +20,7 @@ const WEEK_MS = 604_800_000
 const MONDAY_MS = 345_600_000
 const TREND_WEEKS = 12
 const PAGE = 200
+const WIDEST_MAX = 10
 
 interface Rolled { now: Rollup, past: Rollup[], scenarios: number, outdated: number }
 
@@ -30,8 +32,8 @@ export default async function summary (app: FastifyInstance, deps: RouteDeps): P
     const { orgId } = getPrincipal(request)
     const nowMs = deps.now()
     const mondays = lastMondays(nowMs)
-    const rolled = await fromStore(() => deps.database.asOrganization(orgId, (tx) => rollUp(tx, orgId, mondays, new Date(nowMs))))
-    const data = onWire(rolled, mondays)
+    const [rolled, widest] = await fromStore(() => deps.database.asOrganization(orgId, async (tx) => [await rollUp(tx, orgId, mondays, new Date(nowMs)), await widestConnections(tx, orgId, WIDEST_MAX)] as const))
+    const data = { ...onWire(rolled, mondays), widest_connections: widest }
     return isUnchanged(request, reply, data) ? notModified(reply) : { ok: true, data }
   })
 }

@@ -68,6 +68,36 @@ t.test('check lets only new findings fail with a baseline, and refuses one it do
   t.equal(fb(['check', '--write-baseline', join(folder, 'no', 'such', 'folder'), flows]).status, 2)
 })
 
+t.test('check counts the files of a folder as the scenarios of one organization, and takes its options', async (t) => {
+  const flows = join(folder, 'shared')
+  mkdirSync(flows)
+  for (const name of ['a', 'b', 'c']) writeFileSync(join(flows, `${name}.json`), JSON.stringify({ name, flow: [{ id: 1, module: 'app#acme-1x2:getThing', version: 1, parameters: { __IMTCONN__: 9 }, mapper: {} }], metadata: { version: 1 } }))
+  const options = join(folder, 'options.json')
+  const codesWith = (text: object): string[] => {
+    writeFileSync(options, JSON.stringify(text))
+    const { files } = JSON.parse(fb(['check', '--json', '--options', options, flows]).stdout)
+    return files.map(({ violations }: { violations: { code: string }[] }) => violations.map(({ code }) => code).join(' '))
+  }
+  t.same(codesWith({}), ['CMP-001', 'CMP-001', 'CMP-001'])
+  t.same(codesWith({ connection_scenarios: 3 }), ['CMP-001 ACC-006', 'CMP-001 ACC-006', 'CMP-001 ACC-006'])
+  t.same(codesWith({ connection_scenarios: 4, allowed: ['app#acme-1x2'] }), ['', '', ''])
+  for (const text of ['', '[]', '{"allowed":"all"}', '{"unknown":1}']) {
+    writeFileSync(options, text)
+    t.equal(fb(['check', '--options', options, flows]).status, 2, text)
+  }
+  t.equal(fb(['check', '--options', join(folder, 'absent'), flows]).status, 2)
+})
+
+t.test('options are set for an organization and shown with the defaults of the rest', async (t) => {
+  const org = JSON.parse(fb(['org', 'create', '--name', 'Acme', '--json']).stdout).id
+  const file = join(folder, 'set.json')
+  writeFileSync(file, '{"modules":80}')
+  t.equal(fb(['options', 'set', file, '--org', org]).status, 0)
+  t.match(JSON.parse(fb(['options', 'show', '--org', org, '--json']).stdout), { org, options: { modules: 80, nesting: 4, allowed: [] } })
+  t.match(fb(['options', 'show', '--org', org]).stdout, /allowed: none\nconnection_scenarios: 10\nmodules: 80/)
+  t.equal(fb(['options', 'show', '--org', 'org_absent']).status, 1)
+})
+
 t.test('check leaves out what is suppressed now, and refuses a list it does not understand', async (t) => {
   const path = join(folder, 'suppressions.json')
   const one = { id: 'sup_1', code: 'ERR-001', scenario_id: null, fingerprint: null, reason: 'known', state: 'active', expires_at: '2999-01-01T00:00:00Z', approved_by: null }

@@ -21,8 +21,10 @@ function suite (stores: Stores): void {
     const newReader = async (): Promise<Caller> => await newCaller(runtime, { rpm: 10_000, rph: 100_000 })
     const importFlow = async (caller: Caller, flow: object): Promise<string> =>
       (await operate(runtime, 'import', { org: caller.orgId, files: [{ path: 'a.json', text: JSON.stringify(flow) }] })).imported[0].id
+    let submissions = 0
     const evaluate = async (caller: Caller, scenarios: string[]): Promise<void> => {
-      const { body } = await call(url, caller, 'POST', '/evaluate', JSON.stringify({ scenario_ids: scenarios, org_id: caller.orgId }))
+      // A signature counts once, and two of one second over the same bytes are the same.
+      const { body } = await call(url, caller, 'POST', '/evaluate', JSON.stringify({ scenario_ids: scenarios, org_id: caller.orgId }) + ' '.repeat(++submissions))
       while ((await call(url, caller, 'GET', `/evaluations/${body.data.evaluation_id}`)).body.data.status !== 'complete') await new Promise((resolve) => setTimeout(resolve, 50))
     }
     const summary = async (caller: Caller): Promise<any> => (await call(url, caller, 'GET', '/governance/summary')).body.data
@@ -97,6 +99,41 @@ function suite (stores: Stores): void {
       await evaluate(caller, [old, current])
       await db.execute(sql`update evaluation_items set standing = jsonb_set(standing, '{catalogueVersion}', '"2020.1.0"') where scenario_id = ${old}`)
       t.match(await summary(caller), { scenarios: 2, scenarios_evaluated: 1, scenarios_outdated: 1, score: 100, worst_score: 100 })
+    })
+
+    await t.test('a connection of many scenarios is told at each of them, and widest first in the summary', async (t) => {
+      const caller = await newReader()
+      const using = (name: string): object => ({ name, flow: [{ id: 1, module: 'notion:getItem', version: 1, parameters: { __IMTCONN__: 77 }, mapper: {} }], metadata: { version: 1 } })
+      await operate(runtime, 'options.set', { org: caller.orgId, options: { connection_scenarios: 3 } })
+      const codesOf = async (id: string): Promise<string[]> => {
+        await evaluate(caller, [id])
+        return (await call(url, caller, 'GET', `/scenarios/${id}/results`)).body.data.violations.map(({ code }: { code: string }) => code)
+      }
+      const first = await importFlow(caller, using('First'))
+      await importFlow(caller, using('First'))
+      await importFlow(caller, using('Second'))
+      t.notOk((await codesOf(first)).includes('ACC-006'), 'two imports of one scenario are one')
+      const third = await importFlow(caller, using('Third'))
+      t.same([await codesOf(first), await codesOf(third)].map((codes) => codes.includes('ACC-006')), [true, true])
+      t.same((await summary(caller)).widest_connections, [{ connection: '77', platform: 'make', scenarios: 3 }])
+      const other = await newReader()
+      await importFlow(other, using('Fourth'))
+      t.same((await summary(other)).widest_connections, [], 'another organization is in no number')
+    })
+
+    await t.test('options of the organization hold for its next judgement, and damaged ones are refused whole', async (t) => {
+      const caller = await newReader()
+      const custom = await importFlow(caller, { name: 'Custom', flow: [{ id: 1, module: 'app#acme-1x2:getThing', version: 1, parameters: {}, mapper: {} }], metadata: { version: 1 } })
+      const codes = async (): Promise<string[]> => {
+        await evaluate(caller, [custom])
+        return (await call(url, caller, 'GET', `/scenarios/${custom}/results`)).body.data.violations.map(({ code }: { code: string }) => code)
+      }
+      t.same(await codes(), ['CMP-001'])
+      await operate(runtime, 'options.set', { org: caller.orgId, options: { allowed: ['app#acme-1x2'] } })
+      t.match(await operate(runtime, 'options.show', { org: caller.orgId }), { options: { allowed: ['app#acme-1x2'], modules: 50 } })
+      t.same(await codes(), [])
+      await t.rejects(operate(runtime, 'options.set', { org: caller.orgId, options: { allowed: [7] } }), { message: /allowed must be a list/ })
+      t.same(await codes(), [], 'what was refused changed nothing')
     })
 
     await t.test('remediation has ordered steps for every open violation, each with its module', async (t) => {

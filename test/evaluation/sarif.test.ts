@@ -11,7 +11,7 @@ const examples = ['examples/make', 'examples/n8n'].flatMap((folder) => readdirSy
 const files = [...examples.map((path) => checkText(path, readFileSync(path, 'utf8'))), checkText('notes #1.json', 'CANARY')]
 const findings = files.flatMap(({ violations = [] }) => violations)
 const one = { id: 'sup_1', code: 'ERR-001', scenarioId: null, fingerprint: null, reason: 'known', expiresAt: new Date(8e12), isApproved: false }
-const suppressed = examples.map((path) => checkText(path, readFileSync(path, 'utf8'), suppressorOf([one])))
+const suppressed = examples.map((path) => checkText(path, readFileSync(path, 'utf8'), { suppressor: suppressorOf([one]) }))
 const logOf = (options?: SarifOptions, of = files): any => sarifLog(of, options)
 
 t.test('the log of every example follows SARIF 2.1.0', async (t) => {

@@ -22,7 +22,8 @@ await createOrganization(database.db, { id: orgId, name: 'Acme' })
 const imported = importBlueprint(FLOW)
 if (!imported.ok) throw new Error(imported.reason)
 const { graph } = imported
-const item = (position: number, over: Partial<NewItem> = {}): NewItem => ({ position, scenarioId: `s${position}`, name: `n${position}`, graph, ...over })
+const text = JSON.stringify(graph)
+const item = (position: number, over: Partial<NewItem> = {}): NewItem => ({ position, scenarioId: `s${position}`, name: `n${position}`, graph: text, ...over })
 
 async function submit (...items: NewItem[]): Promise<string> {
   const id = mintRecordId('req', orgId, SECRET)
@@ -47,7 +48,7 @@ async function ended (id: string): Promise<EvaluationRow> {
 t.test('judges every scenario; one that fails keeps its place and a fixed sentence', async (t) => {
   const stale: FactGraph = { ...graph, factsVersion: 0 }
   const broken = { ...graph, nodes: 'CANARY' } as unknown as FactGraph
-  const id = await submit(item(0), item(1, { graph: null }), item(2, { graph: stale }), item(3, { graph: broken }), item(4))
+  const id = await submit(item(0), item(1, { graph: null }), item(2, { graph: JSON.stringify(stale) }), item(3, { graph: JSON.stringify(broken) }), item(4))
   const { worker, warnings } = start()
   t.match(await ended(id), { state: 'complete', total: 5, completed: 5, error: null })
   const items = await findItems(database.db, orgId, id)
@@ -90,11 +91,11 @@ t.test('goes on where a worker that died left off, and does not judge twice', as
   const dead = await claimEvaluation(database.db, { workerId: 'dead', leaseMs: -1000 })
   t.equal(dead?.id, id)
   const lease = { evaluationId: id, workerId: 'dead', attempt: 1 }
-  t.equal(await recordItem(database.db, { ...lease, position: 0, result: null, error: 'kept' }), true)
+  t.equal(await recordItem(database.db, { ...lease, position: 0, result: null, standing: null, error: 'kept' }), true)
   const { worker } = start()
   t.match(await ended(id), { state: 'complete', completed: 2 })
   t.same((await findItems(database.db, orgId, id)).map(({ error }) => error), ['kept', null])
-  t.equal(await recordItem(database.db, { ...lease, position: 1, result: null, error: 'late' }), false)
+  t.equal(await recordItem(database.db, { ...lease, position: 1, result: null, standing: null, error: 'late' }), false)
   await worker.stop()
 })
 

@@ -3,11 +3,12 @@
 import { isMainThread, parentPort } from 'node:worker_threads'
 
 if (!isMainThread && parentPort !== null) {
-  const on = parentPort.on.bind(parentPort) as (name: string, listener: (job: { graph: { name: string } }) => void) => unknown
+  const on = parentPort.on.bind(parentPort) as (name: string, listener: (job: { graph?: string }) => void) => unknown
   Object.assign(parentPort, {
-    on: (name: string, listener: (job: { graph: { name: string } }) => void) => on(name, (job) => {
-      if (job.graph.name === 'HANG') for (;;) Math.random()
-      if (job.graph.name === 'DIE') process.exit(7)
+    on: (name: string, listener: (job: { graph?: string }) => void) => on(name, (job) => {
+      const named = job.graph === undefined ? '' : (JSON.parse(job.graph) as { name: string }).name
+      if (named === 'HANG') for (;;) Math.random()
+      if (named === 'DIE') process.exit(7)
       listener(job)
     })
   })
