@@ -10,7 +10,8 @@ import sjson from 'secure-json-parse'
 import { ApiError } from '../../errors.ts'
 
 export const DEPTH_MAX = 64
-const BODY_BYTES_MAX = 10 * 1024 * 1024
+export const BODY_BYTES_MAX = 10 * 1024 * 1024
+export const JSON_TYPE = /^application\/json(?:\s*;\s*charset=(?:"utf-8"|utf-8))?$/i
 const OPEN_BRACE = 0x7b
 const OPEN_BRACKET = 0x5b
 const CLOSE_BRACE = 0x7d
@@ -32,7 +33,7 @@ const jsonBody: FastifyPluginAsync<JsonBodyOptions> = async (app, options) => {
   const ajv = new Ajv({ allErrors: false, coerceTypes: false, removeAdditional: false, useDefaults: false, strict: true, strictSchema: 'log', logger: false })
   app.setValidatorCompiler(({ schema }) => ajv.compile(schema))
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser(/^application\/json(?:\s*;\s*charset=(?:"utf-8"|utf-8))?$/i, { parseAs: 'buffer', bodyLimit }, function parseStrictly (_request, body, done) {
+  app.addContentTypeParser(JSON_TYPE, { parseAs: 'buffer', bodyLimit }, function parseStrictly (_request, body, done) {
     try {
       done(null, parseJson(Buffer.isBuffer(body) ? body : Buffer.from(body)))
     } catch (err) {

@@ -7,12 +7,14 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { createEvaluation, type NewItem } from '../../db/queries/evaluations.ts'
 import { findScenarios, saveScenario, type NewScenario } from '../../db/queries/scenarios.ts'
 import { ApiError, type FieldProblem } from '../../errors.ts'
+import { bodyReader } from '../../evaluation/body-reader.ts'
 import { importBlueprint } from '../../evaluation/graph/import.ts'
 import type { ReadBlueprint } from '../../evaluation/import-thread.ts'
 import { storedGraph } from '../../evaluation/stored-graph.ts'
 import { getPrincipal } from '../../plugins/context.ts'
 import { belongsTo, isRecordId, mintRecordId } from '../../plugins/lib/record-id.ts'
 import { mintResultToken, TOKEN_TTL_SECONDS } from '../../plugins/lib/result-token.ts'
+import { BODY_BYTES_MAX, JSON_TYPE, parseJson } from '../../plugins/support/json-body.ts'
 import { success } from '../../schemas/envelope.ts'
 import { EvaluateAccepted, EvaluateBodySchema, type EvaluateBody } from '../../schemas/evaluation.ts'
 import { fromStore, type RouteDeps } from './deps.ts'
@@ -20,10 +22,23 @@ import { fromStore, type RouteDeps } from './deps.ts'
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
 const JTI_BYTES = 16
 const UNKNOWN_NAME = 'Unknown scenario'
+/** A larger body is read in a thread: its parse and its import would hold up every other request. */
+const BODY_BYTES_HERE = 128 * 1024
 
 interface Prepared { items: NewItem[], saved: NewScenario[] }
 
 export default async function evaluate (app: FastifyInstance, deps: RouteDeps): Promise<void> {
+  const reader = bodyReader()
+  app.addHook('onClose', () => reader.close())
+  const readBlueprints = new WeakMap<FastifyRequest, ReadonlyArray<ReadBlueprint | null>>()
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(JSON_TYPE, { parseAs: 'buffer', bodyLimit: BODY_BYTES_MAX }, async (request: FastifyRequest, bytes: Buffer) => {
+    if (bytes.length <= BODY_BYTES_HERE) return parseJson(bytes)
+    const { body, blueprints } = await reader.read(bytes)
+    readBlueprints.set(request, blueprints)
+    return body
+  })
+
   app.post<{ Body: EvaluateBody }>('/evaluate', {
     config: { access: 'key', scope: 'governance:evaluate' },
     schema: { body: EvaluateBodySchema, response: { 200: success(EvaluateAccepted) } }
@@ -35,7 +50,7 @@ export default async function evaluate (app: FastifyInstance, deps: RouteDeps): 
     refuseAmbiguous(request.body)
     refuseForeignIds(request.body, orgId, deps.secrets.recordId)
     const id = mintRecordId('req', orgId, deps.secrets.recordId, deps.now())
-    const inline = inlineItems(request.body, orgId, deps)
+    const inline = inlineItems(request.body, readBlueprints.get(request) ?? [], orgId, deps)
 
     // The token first: one without an evaluation is refused when it is presented, an evaluation without a token would be doubled by a retry.
     const jti = randomBytes(JTI_BYTES).toString('hex')
@@ -84,12 +99,12 @@ async function storedItems (ids: readonly string[], find: (ids: string[]) => Pro
   return ids.map((scenarioId, position) => ({ position, scenarioId, name: names.get(scenarioId) ?? UNKNOWN_NAME, graph: null }))
 }
 
-function inlineItems (body: EvaluateBody, orgId: string, deps: RouteDeps): Prepared | null {
+function inlineItems (body: EvaluateBody, read: ReadonlyArray<ReadBlueprint | null>, orgId: string, deps: RouteDeps): Prepared | null {
   if (body.blueprints === undefined) return null
   const prepared: Prepared = { items: [], saved: [] }
   const problems: FieldProblem[] = []
   for (const [position, inline] of body.blueprints.entries()) {
-    const imported = readHere(inline)
+    const imported = read[position] ?? readHere(inline)
     if (!imported.ok) {
       problems.push({ path: `/blueprints/${position}/blueprint`, reason: imported.reason })
       continue
