@@ -31,8 +31,8 @@ export const RECORDS: readonly Defect[] = [
   {
     name: 'key-in-user-agent',
     file: 'plugins/watermark.ts',
-    line: "return request.headers['user-agent']?.replace(/[^\\x20-\\x7e]/g, '?').replace(SECRET_IN_TEXT, '$1...').slice(0, USER_AGENT_CHARS_MAX) ?? null",
-    instead: "return request.headers['user-agent']?.replace(/[^\\x20-\\x7e]/g, '?').slice(0, USER_AGENT_CHARS_MAX) ?? null",
+    line: "return agent === undefined ? null : scrub(agent.replace(/[^\\x20-\\x7e]/g, '?')).slice(0, USER_AGENT_CHARS_MAX)",
+    instead: "return agent === undefined ? null : (agent.replace(/[^\\x20-\\x7e]/g, '?')).slice(0, USER_AGENT_CHARS_MAX)",
     breaks: 'no more than 12 characters of a key are stored',
     tests: ['test/plugins/watermark.test.ts', 'test/threats/key-theft-from-logs.test.ts']
   },

@@ -21,8 +21,8 @@ export const WORK: readonly Defect[] = [
   {
     name: 'ephemeral-graphs-stay',
     file: 'db/queries/system.ts',
-    line: '.set({ result: item.result, standing: item.result === null ? null : storedStanding(item.result), error: item.error, graph: null, finishedAt: sql`now()` })',
-    instead: '.set({ result: item.result, standing: item.result === null ? null : storedStanding(item.result), error: item.error, finishedAt: sql`now()` })',
+    line: '.set({ result: jsonOrNull(item.result), standing: jsonOrNull(item.standing), error: item.error, graph: null, finishedAt: sql`now()` })',
+    instead: '.set({ result: jsonOrNull(item.result), standing: jsonOrNull(item.standing), error: item.error, finishedAt: sql`now()` })',
     breaks: 'an ephemeral blueprint\'s graph ends with its evaluation',
     tests: ['test/evaluation/worker.test.ts']
   },

@@ -75,7 +75,7 @@ t.test('an outcome is kept under the lease only: not from another worker, not fr
   await claimEvaluation(database.db, { workerId: 'slow', leaseMs: -1000 })
   const again = await claimEvaluation(database.db, { workerId: 'next', leaseMs: 60_000 })
   t.match(again, { id, attempt: 2 })
-  const outcome = { evaluationId: id, position: 0, result: null, error: 'from nobody' }
+  const outcome = { evaluationId: id, position: 0, result: null, standing: null, error: 'from nobody' }
   t.equal(await recordItem(database.db, { ...outcome, workerId: 'slow', attempt: 1 }), false)
   t.equal(await recordItem(database.db, { ...outcome, workerId: 'slow', attempt: 2 }), false)
   t.equal(await recordItem(database.db, { ...outcome, workerId: 'next', attempt: 1 }), false)
