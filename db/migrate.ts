@@ -22,6 +22,8 @@ export interface MigrationSession {
 export interface MigrateOptions {
   /** The last migration to apply, by its name without `.sql`. Default all. */
   readonly through?: string
+  /** Default the project's own. */
+  readonly folder?: string
 }
 
 const FOLDER = fileURLToPath(new URL('../../db/migrations', import.meta.url))
@@ -53,8 +55,7 @@ export async function migrateOver (url: string, options: MigrateOptions = {}): P
   const connection = await connect(url, { settings, types: { parsers: {}, serializers: {} }, connectTimeoutSeconds: CONNECT_TIMEOUT_SECONDS, onLost: () => {} })
   try {
     const session = sessionOver(connection)
-    // Held by the session, so it ends with the process, whatever becomes of that.
-    await session.execute('select pg_advisory_lock(hashtext($1))', [LOCK_NAME])
+    await becomeOnlyOne(session)
     await session.execute(`set lock_timeout = ${LOCK_TIMEOUT_MS}`)
     await applyMigrations(session, options)
   } finally {
@@ -62,12 +63,25 @@ export async function migrateOver (url: string, options: MigrateOptions = {}): P
   }
 }
 
+/**
+ * The lock is held by the session, so it ends with the process, whatever becomes of that. It is asked for again and again: a statement that
+ * waited for it would be a transaction that an index built concurrently waits for in turn.
+ */
+async function becomeOnlyOne (session: MigrationSession): Promise<void> {
+  for (const endsMs = performance.now() + DEADLINE_MS; ;) {
+    const [row] = await session.execute('select pg_try_advisory_lock(hashtext($1)) as held', [LOCK_NAME])
+    if (row?.['held'] === true) return
+    if (performance.now() > endsMs) throw new Error('another process did not end its migrations in time')
+    await wait(PAUSE_MS * (0.5 + Math.random()))
+  }
+}
+
 /** Applies what is missing, in order. */
-export async function applyMigrations (session: MigrationSession, { through }: MigrateOptions = {}): Promise<void> {
+export async function applyMigrations (session: MigrationSession, { through, folder }: MigrateOptions = {}): Promise<void> {
   await session.execute('create schema if not exists drizzle')
   await session.execute('create table if not exists drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)')
   const applied = new Set((await session.execute('select created_at from drizzle.__drizzle_migrations')).map((row) => Number(row['created_at'])))
-  for (const migration of readMigrations()) {
+  for (const migration of readMigrations(folder)) {
     if (!applied.has(migration.when)) await patiently(() => apply(session, migration))
     if (migration.tag === through) return
   }
