@@ -120,7 +120,7 @@ export const WORK: readonly Defect[] = [
     line: 'field: cleanName(leaf.field),',
     instead: 'field: cleanName(leaf.value),',
     breaks: 'no string of a blueprint is stored or answered',
-    tests: ['test/threats/leaked-results.test.ts', 'test/evaluation/graph/import.test.ts']
+    tests: ['test/threats/key-theft-from-logs.test.ts', 'test/evaluation/graph/import.test.ts']
   },
   {
     name: 'idempotency-for-anything',
@@ -144,7 +144,7 @@ export const WORK: readonly Defect[] = [
     line: "const outcome = await store.suspend(keyId, { reason: `${signals.join(', ')} (anomaly ${id})`, isCertain, isTrial: !autoSuspend })",
     instead: "const outcome = await store.suspend(keyId, { reason: `${signals.join(', ')} (anomaly ${id})`, isCertain, isTrial: false })",
     breaks: 'suspension by itself is opt-in',
-    tests: ['test/threats/anomalies.test.ts']
+    tests: ['test/plugins/support/anomaly-response.test.ts', 'test/threats/anomalies.test.ts']
   },
   {
     name: 'foreign-addresses-unseen',

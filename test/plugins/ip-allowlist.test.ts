@@ -33,7 +33,7 @@ t.test('names an IPv4-mapped address by its IPv4 address', async (t) => {
   leavePrincipal(app, principal({ ipAllowlist: ['203.0.113.7'] }))
   await app.register(ipAllowlist)
   route(app)
-  t.match((await app.inject({ url: '/thing', remoteAddress: '::ffff:203.0.113.8' })).json(), { code: 'ip_not_allowed', detail: '203.0.113.8' })
+  t.equal((await app.inject({ url: '/thing', remoteAddress: '::ffff:203.0.113.8' })).json().detail, '203.0.113.8')
 })
 
 t.test('does not believe a forwarded address from a peer that is no trusted proxy', async (t) => {
