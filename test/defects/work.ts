@@ -8,7 +8,7 @@ export const WORK: readonly Defect[] = [
     line: "where (open.state = 'pending' or (open.state = 'processing' and open.lease_until < now() and open.attempt < ${ATTEMPTS_MAX})) and not ${isWaiting}",
     instead: "where (open.state = 'pending' or (open.state = 'processing' and open.lease_until < now() - interval '1 day' and open.attempt < ${ATTEMPTS_MAX})) and not ${isWaiting}",
     breaks: 'no accepted evaluation is lost when its worker dies',
-    tests: ['test/evaluation/worker.test.ts']
+    tests: ['test/db/queries/system.test.ts']
   },
   {
     name: 'outcome-without-lease',

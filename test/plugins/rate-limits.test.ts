@@ -159,3 +159,21 @@ t.test('a store that comes and goes hands out no window twice: what was admitted
   isAway = false
   t.equal(await admitted(20), 0)
 })
+
+t.test('a wait that ends within a second is told as the whole second: earlier nobody would be admitted', async (t) => {
+  let now = NOW_MS
+  const store = memoryAdmissionStore({ now: () => now })
+  const app = await bareApp()
+  leavePrincipal(app, principal({ epoch: await store.readEpoch('key_1'), perMinute: 1 }))
+  await app.register(rateLimits, { store })
+  route(app)
+  t.equal((await app.inject('/thing')).statusCode, 200)
+  for (const [laterMs, seconds] of [[1, '60'], [999, '60'], [1000, '59'], [1500, '59'], [59_001, '1'], [59_999, '1']] as const) {
+    now = NOW_MS + laterMs
+    const refused = await app.inject('/thing')
+    t.equal(refused.statusCode, 429)
+    t.equal(refused.headers['retry-after'], seconds, `${laterMs} ms after the one that was admitted`)
+  }
+  now = NOW_MS + 60_000
+  t.equal((await app.inject('/thing')).statusCode, 200)
+})
