@@ -5,7 +5,8 @@
  * after the queue was emptied.
  */
 import { once } from 'node:events'
-import type { Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 
 const SEARCH_MS = 1000
 const SHORT_MS = 0.2
@@ -13,24 +14,33 @@ const QUIET_TURNS = 2
 
 export interface Drain {
   begin (): void
+  /** How many answers have not ended. */
+  underWay (): number
   /** Takes no new connections; resolves once the last one has ended. Never rejects. */
   stopListening (): Promise<void>
 }
 
 export function drainOf (server: Server): Drain {
-  const open = new Set<ServerResponse>()
+  /** By connection: an answer that waits behind another one when its connection ends never says that it is closed. */
+  const open = new Map<Socket, Set<ServerResponse>>()
   let isDraining = false
   // Before the framework's own listener, which may answer at once.
-  server.prependListener('request', (_request: unknown, response: ServerResponse) => {
+  server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
     if (isDraining) response.setHeader('connection', 'close')
-    open.add(response)
-    response.once('close', () => open.delete(response))
+    const responses = open.get(socket) ?? new Set()
+    if (!open.has(socket)) {
+      open.set(socket, responses)
+      socket.once('close', () => open.delete(socket))
+    }
+    responses.add(response)
+    response.once('close', () => responses.delete(response))
   })
   return {
     begin () {
       isDraining = true
-      for (const response of open) if (!response.headersSent) response.setHeader('connection', 'close')
+      for (const responses of open.values()) for (const response of responses) if (!response.headersSent) response.setHeader('connection', 'close')
     },
+    underWay: () => [...open.values()].reduce((sum, { size }) => sum + size, 0),
     async stopListening () {
       if (!server.listening) return
       const closed = once(server, 'close')
