@@ -21,6 +21,8 @@ const WARM_UP_SHARE = 0.1
 const WARM_UP_MIN = 5000
 const GROWTH_MB_MAX = 50
 const REPORTS_MAX = 20
+/** As in a small container: without a bound the collector lets garbage lie, and resident memory tells of the machine's leisure. What leaks, ends the process. */
+const HEAP = '--max-old-space-size=96'
 const DEADLINES = { HEADERS_TIMEOUT_MS: '400', BODY_DEADLINE_MS: '400', REQUEST_TIMEOUT_MS: '800' }
 
 const proof: Proof = {
@@ -38,7 +40,7 @@ async function fuzz ({ count, seed, progress }: ProofOptions): Promise<Figure[]>
   const stores = await real() ?? embedded()
   try {
     const keys = await makeKeys(stores)
-    const server = await spawnServer({ ...stores.env, ...DEADLINES, AUTH_FAILURE_LIMIT_RPM: '100000000', RUN_WORKER: 'false', LOG_LEVEL: 'error' })
+    const server = await spawnServer({ ...stores.env, ...DEADLINES, NODE_OPTIONS: HEAP, AUTH_FAILURE_LIMIT_RPM: '100000000', RUN_WORKER: 'false', LOG_LEVEL: 'error' })
     try {
       return await run(server, loadConfig(stores.env).secrets.watermark, keys, { count, seed, progress })
     } finally {
@@ -65,6 +67,7 @@ async function run (server: ServerProcess, secret: Buffer, keys: readonly string
   const look = (): void => {
     progress(tally.requests, `${mostMb.toFixed(0)} MB`)
     if (tally.requests < warmUp) return
+    if (server.ended() !== null) return
     const mb = residentMb(server.pid)
     if (Number.isNaN(warmMb)) warmMb = mb
     mostMb = Math.max(mostMb, mb)
@@ -82,6 +85,7 @@ async function run (server: ServerProcess, secret: Buffer, keys: readonly string
     }
   }
   await Promise.all(Array.from({ length: CONNECTIONS }, talker))
+  if (server.ended() !== null) throw new Error(`the server ended: ${server.output().slice(-2000)}`)
   look()
   return figuresOf(tally, warmMb, mostMb)
 }
