@@ -46,7 +46,7 @@ export function connectRedis (url: string, options: { logger?: RedisLogger } = {
 function openSingle (target: RedisTarget): Redis {
   const [first] = target.nodes
   if (target.form === 'single') return new Redis({ ...nodeOptions(target), ...first, db: target.database, retryStrategy: reconnectDelayMs })
-  return new Redis({
+  return keptOpen(new Redis({
     ...nodeOptions(target),
     sentinels: [...target.nodes],
     ...(target.masterName === undefined ? {} : { name: target.masterName }),
@@ -60,7 +60,25 @@ function openSingle (target: RedisTarget): Redis {
     sentinelCommandTimeout: CONNECT_TIMEOUT_MS,
     // The sentinels' announcement of a new master ends the connection to the old one at once.
     failoverDetector: true
+  }))
+}
+
+/**
+ * ioredis 6 ends for good when the announcement of a new master reaches it while it asks a sentinel for the master: the detector disconnects
+ * the connector, and the attempt that was under way fails without another. Such an end was asked for by nobody, so it begins again.
+ */
+function keptOpen (redis: Redis): Redis {
+  let isWanted = true
+  const disconnect = redis.disconnect.bind(redis)
+  redis.disconnect = (reconnect = false) => {
+    if (!reconnect) isWanted = false
+    disconnect(reconnect)
+  }
+  redis.on('end', () => {
+    // A connection that could not be made says so by its own events.
+    setTimeout(() => { if (isWanted && redis.status === 'end') redis.connect().catch(() => {}) }, SENTINEL_RETRY_MS).unref()
   })
+  return redis
 }
 
 function openCluster (target: RedisTarget): Cluster {
