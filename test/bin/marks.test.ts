@@ -27,7 +27,7 @@ t.test('a mark is put together again when it was broken, escaped or sprinkled', 
 })
 
 t.test('what only looks like a mark is not one', async (t) => {
-  for (const text of ['', 'wm_', `wm_${'a'.repeat(35)}`, 'fb_live_', 'fb_live_abc', `FB_LIVE_${'ab'.repeat(24)}`, 'vr_short']) t.same((await find(text)).marks, [], text)
+  for (const [at, text] of ['', 'wm_', `wm_${'a'.repeat(35)}`, 'fb_live_', 'fb_live_abc', `FB_LIVE_${'ab'.repeat(24)}`, 'vr_short'].entries()) t.same((await find(text)).marks, [], `text ${at}`)
 })
 
 t.test('a mark that escaped text joined to its neighbours is found, and held apart from what stands alone', async (t) => {
