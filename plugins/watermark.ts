@@ -7,12 +7,12 @@
  * Store: the audit sink. Away: no answer with data leaves. Refusals before authentication are counted in bounded buckets instead
  * of rows, so that a flood cannot fill the table; their watermark proves itself by its MAC.
  */
-import { createHmac } from 'node:crypto'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ERROR_CATALOGUE } from '../errors.ts'
 import { declareSlots, type AuditRow, type AuditSink, type RefusalCounter } from './context.ts'
 import { normaliseAddress } from './lib/cidr.ts'
+import { hmacSha256Hex } from './lib/hmac-sha256.ts'
 import { pathOf } from './lib/hmac.ts'
 import { scrub } from './lib/scrub.ts'
 import { mintWatermark } from './lib/watermark-id.ts'
@@ -124,7 +124,7 @@ const watermark: FastifyPluginAsync<WatermarkOptions> = async (app, options) => 
       keyPrefix: principal?.prefix ?? null,
       method: request.method,
       route: request.is404 ? '*' : request.routeOptions.url ?? '*',
-      pathHash: createHmac('sha256', secret).update(pathOf(request.raw.url ?? ''), 'latin1').digest('hex').slice(0, PATH_HASH_CHARS),
+      pathHash: hmacSha256Hex(secret, pathOf(request.raw.url ?? '')).slice(0, PATH_HASH_CHARS),
       status: reply.statusCode,
       code: refusal?.code ?? null,
       reason: refusal?.reason ?? null,

@@ -1,5 +1,5 @@
 /** The bearer key: `fb_live_` and 48 lowercase hex characters (192 random bits). Only its SHA-256 is stored. */
-import { createHash, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 
 const API_KEY = /^fb_live_[0-9a-f]{48}$/
 const BEARER = /^Bearer (fb_live_[0-9a-f]{48})$/i
@@ -31,5 +31,11 @@ export function bearerKeyOf (header: string | undefined): string | null {
 
 /** SHA-256 of the key's characters: what the store is asked for. */
 export function digestOf (key: string): Buffer {
-  return createHash('sha256').update(key, 'latin1').digest()
+  return Buffer.from(digestHexOf(key), 'hex')
+}
+
+/** The same as 64 lowercase hex characters. */
+export function digestHexOf (key: string): string {
+  // A key is ASCII; the one-shot digest takes text as UTF-8, which is the same bytes.
+  return hash('sha256', key, 'hex')
 }

@@ -2,7 +2,8 @@
  * The published request signature: HMAC-SHA-256 (RFC 2104), keyed with the raw API key, over `{t}.{METHOD}.{path}.{raw body}`.
  * Bytes stay bytes: the body is fed to the hash as it came, never joined with the head and never decoded.
  */
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
+import { hmacSha256Hex } from './hmac-sha256.ts'
 
 /** Seconds that the signed time may differ from ours, either way. */
 export const TOLERANCE_SECONDS = 300
@@ -53,10 +54,8 @@ export interface SignedParts {
 
 /** The 32 bytes that a signature of these parts must equal. */
 export function macOf (parts: SignedParts): Buffer {
-  return createHmac('sha256', parts.key)
-    .update(`${parts.timestamp}.${parts.method.toUpperCase()}.${parts.path}.`, 'latin1')
-    .update(parts.body)
-    .digest()
+  const head = `${parts.timestamp}.${parts.method.toUpperCase()}.${parts.path}.`
+  return Buffer.from(hmacSha256Hex(parts.key, head, parts.body), 'hex')
 }
 
 /** Whether any of the header's signatures equals the expected one. All are compared, each in constant time. */

@@ -2,12 +2,14 @@
  * The watermark: `wm_`, then 36 characters of `[0-9a-z]`: nine of time (milliseconds, base 36), nineteen random (about 98 bits) and
  * eight of a MAC under a server key, so that a forged one is recognised without a database, and the time finds the partition.
  */
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { randomBytes, timingSafeEqual } from 'node:crypto'
+import { hmacSha256Hex } from './hmac-sha256.ts'
 
 const TIME_CHARS = 9
 const RANDOM_CHARS = 19
 const MAC_CHARS = 8
 const WATERMARK = /^wm_([0-9a-z]{28})([0-9a-z]{8})$/
+const DIGITS = '0123456789abcdefghijklmnopqrstuvwxyz'
 const POOL_BYTES = 4096
 const MAC_BYTES = 6
 
@@ -45,8 +47,8 @@ export function watermarkTime (text: string): number {
 }
 
 function macOf (body: string, secret: Buffer): string {
-  const mac = createHmac('sha256', secret).update(body, 'latin1').digest()
-  return mac.readUIntBE(0, MAC_BYTES).toString(36).padStart(MAC_CHARS + 2, '0').slice(-MAC_CHARS)
+  const mac = Number.parseInt(hmacSha256Hex(secret, body).slice(0, 2 * MAC_BYTES), 16)
+  return mac.toString(36).padStart(MAC_CHARS + 2, '0').slice(-MAC_CHARS)
 }
 
 function randomBase36 (chars: number): string {
@@ -58,7 +60,7 @@ function randomBase36 (chars: number): string {
     }
     const byte = pool[used++] ?? 255
     // 252 is the largest multiple of 36 in a byte; what lies above it would favour the first characters.
-    if (byte < 252) text += (byte % 36).toString(36)
+    if (byte < 252) text += DIGITS.charAt(byte % 36)
   }
   return text
 }

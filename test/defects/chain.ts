@@ -133,16 +133,16 @@ export const CHAIN: readonly Defect[] = [
   {
     name: 'path-not-signed',
     file: 'plugins/lib/hmac.ts',
-    line: ".update(`${parts.timestamp}.${parts.method.toUpperCase()}.${parts.path}.`, 'latin1')",
-    instead: ".update(`${parts.timestamp}.${parts.method.toUpperCase()}..`, 'latin1')",
+    line: 'const head = `${parts.timestamp}.${parts.method.toUpperCase()}.${parts.path}.`',
+    instead: 'const head = `${parts.timestamp}.${parts.method.toUpperCase()}..`',
     breaks: 'layer 3: the signature covers the path',
     tests: ['test/vectors/vectors.test.ts']
   },
   {
     name: 'body-not-signed',
     file: 'plugins/lib/hmac.ts',
-    line: '.update(parts.body)',
-    instead: '',
+    line: "return Buffer.from(hmacSha256Hex(parts.key, head, parts.body), 'hex')",
+    instead: "return Buffer.from(hmacSha256Hex(parts.key, head), 'hex')",
     breaks: 'layer 3: the signature covers the body',
     tests: ['test/vectors/vectors.test.ts']
   },
