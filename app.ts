@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { METHODS } from 'node:http'
 import rateLimit from '@fastify/rate-limit'
 import fastify, { LogController, type FastifyInstance, type FastifyPluginAsync, type FastifyReply, type FastifyServerOptions, type HTTPMethods, type RouteOptions } from 'fastify'
+import { LRUCache } from 'lru-cache'
 import type { Config } from './config.ts'
 import type { Database } from './db/client.ts'
 import { acceptRequest } from './db/queries/accepted-requests.ts'
@@ -10,7 +11,7 @@ import { findKeyByDigest } from './db/queries/system.ts'
 import { ApiError, ERROR_CATALOGUE } from './errors.ts'
 import type { Egress } from './evaluation/egress.ts'
 import type { FailureLimiter } from './plugins/authentication.ts'
-import { declareSlots, type AdmissionStore, type AuditSink, type RefusalCounter, type SingleUseStore } from './plugins/context.ts'
+import { accessOf, declareSlots, type AdmissionStore, type AuditSink, type RefusalCounter, type SingleUseStore } from './plugins/context.ts'
 import type { AnomalyDetectionOptions } from './plugins/anomaly-detection.ts'
 import { registerLayers, type LayersOptions } from './plugins/index.ts'
 import { normaliseAddress } from './plugins/lib/cidr.ts'
@@ -118,6 +119,8 @@ function serverOptions (config: Config, deps: AppDeps, now: () => number): Fasti
     clientErrorHandler: () => {},
     logger: deps.logger ?? false,
     logController: new LogController({ disableRequestLogging: true }),
+    // What a request logs names its watermark, which is its id; a logger of its own would cost each request more than its audit row.
+    childLoggerFactory: (logger) => logger,
     trustProxy: config.trustedProxies.length === 0 ? false : [...config.trustedProxies],
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: PARAM_CHARS_MAX },
@@ -157,12 +160,16 @@ function layerOptions (config: Config, deps: AppDeps, failures: FailureLimiter, 
 /** `@fastify/rate-limit` guards what has no key yet: failed authentication and result tokens, per client address. */
 function addressLimiter (app: FastifyInstance, perMinute: number): FailureLimiter {
   const limiter = app.createRateLimit({ max: perMinute, timeWindow: MINUTE_MS, keyGenerator: (request) => clientOf(request.ip) })
+  /** Addresses that have failed within the window, so that the others are not looked up in it; as many as the limiter knows, forgotten later than it forgets. */
+  const failing = new LRUCache<string, true>({ max: FAILURE_ADDRESSES_MAX, ttl: 2 * MINUTE_MS })
   return {
+    mayBeBlocked: (request) => failing.size > 0 && failing.has(clientOf(request.ip)),
     async check (request) {
       const state = await limiter(request, { increment: false })
       return state.isAllowed || state.remaining > 0 ? null : Math.max(1, state.ttlInSeconds)
     },
     async count (request) {
+      failing.set(clientOf(request.ip), true)
       await limiter(request)
     }
   }
@@ -170,7 +177,7 @@ function addressLimiter (app: FastifyInstance, perMinute: number): FailureLimite
 
 function limitResultTokens (surface: FastifyInstance, limiter: FailureLimiter): void {
   surface.addHook('preParsing', async function limitPerAddress (request) {
-    if (request.routeOptions.config.access !== 'result-token') return
+    if (accessOf(request) !== 'result-token') return
     const retryAfterSeconds = await limiter.check(request)
     if (retryAfterSeconds !== null) throw new ApiError('rate_limited', { detail: 'Too many requests from this address.', headers: { 'retry-after': String(retryAfterSeconds) }, reason: 'address' })
     await limiter.count(request)

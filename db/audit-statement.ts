@@ -34,5 +34,15 @@ export function auditParameters (rows: readonly AuditRow[]): string[] {
 
 /** A PostgreSQL array literal of texts; null stays null. */
 export function arrayLiteral (values: readonly unknown[]): string {
-  return `{${values.map((value) => value === null ? 'NULL' : `"${String(value).replace(/[\\"]/g, '\\$&')}"`).join(',')}}`
+  let text = '{'
+  for (const [at, value] of values.entries()) text += `${at === 0 ? '' : ','}${literalOf(value)}`
+  return `${text}}`
+}
+
+const NEEDS_ESCAPE = /[\\"]/
+
+function literalOf (value: unknown): string {
+  if (value === null) return 'NULL'
+  const text = String(value)
+  return NEEDS_ESCAPE.test(text) ? `"${text.replace(/[\\"]/g, '\\$&')}"` : `"${text}"`
 }

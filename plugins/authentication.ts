@@ -13,11 +13,12 @@ import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { ApiError } from '../errors.ts'
 import { accessOf, declareSlots, type AdmissionStore, type KeyRecord, type KeyStore, type Principal } from './context.ts'
-import { bearerKeyOf, digestOf } from './lib/api-key.ts'
+import { bearerKeyOf, digestHexOf } from './lib/api-key.ts'
 import { failureBudget } from './lib/failure-budget.ts'
 
 const CACHE_RECORDS_MAX = 10_000
-const CACHE_TTL_MS = 10_000
+/** Changes make a record stale by its epoch, at once; this is for what changed without one, such as a hand in the database. */
+const CACHE_TTL_MS = 60_000
 const KNOWN_MAX = 100_000
 const KNOWN_TTL_MS = 3_600_000
 const FAILURES_PER_SECOND_MAX = 120
@@ -27,6 +28,8 @@ const RETRY_AFTER_SECONDS = '2'
 
 /** Failures per client address. `check` does not count, `count` does. */
 export interface FailureLimiter {
+  /** False when `check` would surely answer null: an address that has not failed lately. Asked from memory for each request. Default true. */
+  mayBeBlocked? (request: FastifyRequest): boolean
   /** Seconds until the address may try again, or null when it may try now. */
   check (request: FastifyRequest): Promise<number | null>
   count (request: FastifyRequest): Promise<void>
@@ -44,39 +47,56 @@ export interface AuthenticationOptions {
   now?: () => number
 }
 
-interface CachedRecord { record: KeyRecord, epoch: string }
-
 const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, options) => {
   const { keys, epochs, failures } = options
   const now = options.now ?? Date.now
   if (typeof keys?.findByDigest !== 'function') throw new TypeError('authentication: the option keys must be a KeyStore')
-  const cache = new LRUCache<string, CachedRecord>({ max: CACHE_RECORDS_MAX, ttl: CACHE_TTL_MS })
+  const cache = new LRUCache<string, Principal>({ max: CACHE_RECORDS_MAX, ttl: CACHE_TTL_MS })
   /** Keys that have authenticated here lately. Nobody is let in for it: it only says whose read does not wait for strangers. */
   const known = new LRUCache<string, true>({ max: KNOWN_MAX, ttl: KNOWN_TTL_MS })
-  const firstReads = new Map<string, Promise<CachedRecord | null>>()
+  const firstReads = new Map<string, Promise<Principal | null>>()
   const budget = failureBudget({ perSecondMax: options.failuresPerSecondMax ?? FAILURES_PER_SECOND_MAX, underWayMax: STRANGERS_AT_A_TIME, now })
   declareSlots(app)
 
-  app.addHook('preParsing', async function authenticate (request) {
-    if (accessOf(request) !== 'key') return
+  app.addHook('preParsing', function authenticate (request, _reply, payload, done) {
+    if (accessOf(request) !== 'key' || admitFromCache(request)) return done(null, payload)
+    admitFromStore(request).then(() => done(null, payload), done)
+  })
+
+  /** The caller as it usually is: a key whose record is at hand, at an address that has not failed. Awaits nothing; true when it is let in. */
+  function admitFromCache (request: FastifyRequest): boolean {
+    if (failures !== undefined && failures.mayBeBlocked?.(request) !== false) return false
+    const bearerKey = bearerKeyOf(request.headers.authorization)
+    if (bearerKey === null) return false
+    const digest = digestHexOf(bearerKey)
+    const found = cache.get(digest)
+    if (found === undefined || lapseOf(found, now()) !== null) return false
+    letIn(request, bearerKey, digest, found)
+    return true
+  }
+
+  async function admitFromStore (request: FastifyRequest): Promise<void> {
     await refuseIfBlocked(request)
     const bearerKey = bearerKeyOf(request.headers.authorization)
     if (bearerKey === null) return await refuse(request, 'absent_or_malformed')
-    const digest = digestOf(bearerKey)
-    const cacheKey = digest.toString('base64')
-    const found = cache.get(cacheKey) ?? await loadInTurn(digest, cacheKey)
-    const lapse = found === null ? 'unknown' : lapseOf(found.record, now())
+    const digest = digestHexOf(bearerKey)
+    const found = cache.get(digest) ?? await loadInTurn(digest)
+    const lapse = found === null ? 'unknown' : lapseOf(found, now())
     if (found === null || lapse !== null) {
-      cache.delete(cacheKey)
-      known.delete(cacheKey)
-      request.refusedKey = found?.record ?? null
+      cache.delete(digest)
+      known.delete(digest)
+      request.refusedKey = found
       return await refuse(request, lapse ?? 'unknown')
     }
-    request.principal = { ...found.record, epoch: found.epoch }
+    letIn(request, bearerKey, digest, found)
+  }
+
+  function letIn (request: FastifyRequest, bearerKey: string, digest: string, principal: Principal): void {
+    request.principal = principal
     request.bearerKey = bearerKey
-    request.reloadPrincipal = (epoch) => reload(request, digest, cacheKey, epoch)
-    for (const judge of app.callerJudges) judge(request, request.principal)
-  })
+    request.reloadPrincipal = (epoch) => reload(request, digest, epoch)
+    for (const judge of app.callerJudges) judge(request, principal)
+  }
 
   async function refuseIfBlocked (request: FastifyRequest): Promise<void> {
     const retryAfterSeconds = await failures?.check(request) ?? null
@@ -97,23 +117,23 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
    * Reads a stranger's key only while strangers have not failed too often, so that a flood of them leaves the store to the others. Of
    * simultaneous requests with one new key the first one reads; the rest wait for it once, and then it is known or each takes its own turn.
    */
-  async function loadInTurn (digest: Buffer, cacheKey: string): Promise<CachedRecord | null> {
-    const first = firstReads.get(cacheKey)
+  async function loadInTurn (digest: string): Promise<Principal | null> {
+    const first = firstReads.get(digest)
     // No await without a reason: whoever comes next must find the first read already there.
     if (first !== undefined) await first.catch(() => {})
-    if (known.has(cacheKey)) return cache.get(cacheKey) ?? await load(digest, cacheKey)
+    if (known.has(digest)) return cache.get(digest) ?? await load(digest)
     const turn = budget.begin()
     if (turn !== 'go') throw new ApiError(turn === 'spent' ? 'rate_limited' : 'unavailable', { detail: 'Too many unknown keys at once.', headers: { 'retry-after': BUSY_RETRY_SECONDS }, reason: 'strangers' })
     let hasFailed = false
-    const read = load(digest, cacheKey)
-    if (!firstReads.has(cacheKey)) firstReads.set(cacheKey, read)
+    const read = load(digest)
+    if (!firstReads.has(digest)) firstReads.set(digest, read)
     try {
       const found = await read
-      hasFailed = found === null || lapseOf(found.record, now()) !== null
-      if (!hasFailed) known.set(cacheKey, true)
+      hasFailed = found === null || lapseOf(found, now()) !== null
+      if (!hasFailed) known.set(digest, true)
       return found
     } finally {
-      if (firstReads.get(cacheKey) === read) firstReads.delete(cacheKey)
+      if (firstReads.get(digest) === read) firstReads.delete(digest)
       budget.end(hasFailed)
     }
   }
@@ -123,15 +143,15 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
    * epoch. A change is committed before it bumps the epoch, so a record read after the epoch never outlives it unnoticed. A
    * key that is dead, whatever it died of, costs what an unknown one costs: one read each time, no epoch, no place in the cache.
    */
-  async function load (digest: Buffer, cacheKey: string): Promise<CachedRecord | null> {
+  async function load (digest: string): Promise<Principal | null> {
     const first = await find(digest)
     if (first === null) return null
-    if (lapseOf(first, now()) !== null) return { record: first, epoch: '' }
+    if (lapseOf(first, now()) !== null) return { ...first, epoch: '' }
     const epoch = await readEpoch(first.keyId)
     // Without an epoch the record just read is the freshest there is, and it is not kept.
-    if (epoch === '') return { record: first, epoch }
+    if (epoch === '') return { ...first, epoch }
     const record = await find(digest)
-    return record === null ? null : keep(cacheKey, { record, epoch })
+    return record === null ? null : keep(digest, { ...record, epoch })
   }
 
   async function readEpoch (keyId: string): Promise<string> {
@@ -143,27 +163,28 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
     }
   }
 
-  async function reload (request: FastifyRequest, digest: Buffer, cacheKey: string, epoch: string): Promise<Principal> {
-    cache.delete(cacheKey)
+  async function reload (request: FastifyRequest, digest: string, epoch: string): Promise<Principal> {
+    cache.delete(digest)
     const record = await find(digest)
     const lapse = record === null ? 'unknown' : lapseOf(record, now())
     if (record === null || lapse !== null) {
       request.principal = null
       throw invalidKey(lapse ?? 'unknown')
     }
-    if (epoch !== '') keep(cacheKey, { record, epoch })
-    request.principal = { ...record, epoch }
-    return request.principal
+    const principal = { ...record, epoch }
+    if (epoch !== '') keep(digest, principal)
+    request.principal = principal
+    return principal
   }
 
-  function keep (cacheKey: string, cached: CachedRecord): CachedRecord {
-    cache.set(cacheKey, cached)
-    return cached
+  function keep (digest: string, principal: Principal): Principal {
+    cache.set(digest, principal)
+    return principal
   }
 
-  async function find (digest: Buffer): Promise<KeyRecord | null> {
+  async function find (digest: string): Promise<KeyRecord | null> {
     try {
-      return await keys.findByDigest(digest)
+      return await keys.findByDigest(Buffer.from(digest, 'hex'))
     } catch (cause) {
       throw new ApiError('unavailable', { cause, reason: 'key_store', headers: { 'retry-after': RETRY_AFTER_SECONDS } })
     }

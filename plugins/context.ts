@@ -132,6 +132,8 @@ declare module 'fastify' {
     scope?: Permission
   }
   interface FastifyRequest {
+    /** What the route declared, once somebody asked; ask `routeOf`. */
+    declaredRoute: FastifyRequest['routeOptions'] | null
     principal: Principal | null
     /** A key that is known and was refused; set by authentication for anomaly detection. */
     refusedKey: KeyRecord | null
@@ -163,7 +165,7 @@ declare module 'fastify' {
   }
 }
 
-const REQUEST_SLOTS = ['principal', 'refusedKey', 'bearerKey', 'rawBody', 'replayId', 'window', 'refusal', 'watermark', 'redeemedJti', 'tokenOrgId',
+const REQUEST_SLOTS = ['declaredRoute', 'principal', 'refusedKey', 'bearerKey', 'rawBody', 'replayId', 'window', 'refusal', 'watermark', 'redeemedJti', 'tokenOrgId',
   'onUnsent', 'reloadPrincipal'] as const
 
 /** Declares every slot once, with null, so that all requests share one shape. Each layer calls it; the first call counts. */
@@ -180,7 +182,13 @@ export function getPrincipal (request: FastifyRequest): Principal {
   return request.principal
 }
 
+/** What the route declared. The framework makes that object anew for each look, and a request is looked at by every layer. */
+export function routeOf (request: FastifyRequest): FastifyRequest['routeOptions'] {
+  request.declaredRoute ??= request.routeOptions
+  return request.declaredRoute
+}
+
 /** Access that the route declared; an unknown route inside the surface is judged like a protected one. */
 export function accessOf (request: FastifyRequest): Access {
-  return request.routeOptions.config.access ?? 'key'
+  return routeOf(request).config.access ?? 'key'
 }

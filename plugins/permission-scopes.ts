@@ -8,7 +8,7 @@
 import type { FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../errors.ts'
-import { accessOf, declareSlots, getPrincipal, type Permission, type Principal } from './context.ts'
+import { accessOf, declareSlots, getPrincipal, routeOf, type Permission, type Principal } from './context.ts'
 
 const ACCESSES = new Set<unknown>(['key', 'open', 'result-token'])
 const PERMISSIONS = new Set<unknown>(['governance:read', 'governance:evaluate', 'admin'])
@@ -33,7 +33,7 @@ const permissionScopes: FastifyPluginAsync<PermissionScopesOptions> = async (app
 }
 
 function judgePermission (request: FastifyRequest, principal: Principal): void {
-  const needed = request.routeOptions.config.scope
+  const needed = routeOf(request).config.scope
   if (needed === undefined || grants(principal.permissions, needed)) return
   throw new ApiError('insufficient_permission', {
     detail: `This request needs the permission ${needed}.`,

@@ -13,7 +13,7 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../errors.ts'
-import { accessOf, declareSlots, getPrincipal, type AcceptedRequests, type AdmissionRequest, type AdmissionStore, type AdmissionVerdict, type Principal } from './context.ts'
+import { accessOf, declareSlots, getPrincipal, type AcceptedRequests, type AdmissionRequest, type AdmissionStore, type AdmissionVerdict, type Principal, type WindowState } from './context.ts'
 import { localWindows } from './lib/local-windows.ts'
 import { untoldAdmissions } from './lib/untold-admissions.ts'
 
@@ -41,36 +41,43 @@ const rateLimits: FastifyPluginAsync<RateLimitsOptions> = async (app, options) =
   const untold = untoldAdmissions()
   declareSlots(app)
 
-  app.addHook('preParsing', async function admit (request, reply, payload) {
-    if (accessOf(request) !== 'key') return payload
-    const verdict = await judge(request)
+  app.addHook('preParsing', function admit (request, reply, payload, done) {
+    if (accessOf(request) !== 'key') return done(null, payload)
+    judge(request).then((verdict) => settle(request, reply, verdict)).then(() => done(null, payload), done)
+  })
+
+  // What layers 3 to 6 refused, and what was replayed, never reached the windows; its one round trip is this look at them.
+  app.addHook('onSend', function showUntouchedWindow (request, reply, payload, done) {
+    const { principal } = request
+    if (principal === null || request.window !== null) return done(null, payload)
+    lookAtWindow(principal).then((window) => {
+      request.window = window
+      setWindowHeaders(request, reply)
+    }).then(() => done(null, payload), done)
+  })
+
+  async function lookAtWindow ({ keyId, perMinute, perHour }: Principal): Promise<WindowState> {
+    try {
+      return await store.readWindow({ keyId, perMinute, perHour })
+    } catch {
+      // The shared windows are away; what this process would judge by is told instead, as for an admitted request.
+      return local.read(keyId, perMinute, perHour)
+    }
+  }
+
+  /** What follows from a verdict; a promise only where there is something left to ask. */
+  function settle (request: FastifyRequest, reply: FastifyReply, verdict: Exclude<AdmissionVerdict, { outcome: 'stale' }>): Promise<void> | undefined {
     if (verdict.outcome === 'replayed') throw new ApiError('signature_replayed')
     request.window = verdict.window
     setWindowHeaders(request, reply)
     if (verdict.outcome === 'refused') throw exceeded(getPrincipal(request), verdict)
-    await confirmFirst(request)
-    return payload
-  })
+    return accepted === undefined || request.replayId === null ? undefined : confirmFirst(request, accepted, request.replayId)
+  }
 
-  // What layers 3 to 6 refused, and what was replayed, never reached the windows; its one round trip is this look at them.
-  app.addHook('onSend', async function showUntouchedWindow (request, reply, payload) {
-    if (request.principal === null || request.window !== null) return payload
-    const { keyId, perMinute, perHour } = request.principal
-    try {
-      request.window = await store.readWindow({ keyId, perMinute, perHour })
-    } catch {
-      // The shared windows are away; what this process would judge by is told instead, as for an admitted request.
-      request.window = local.read(keyId, perMinute, perHour)
-    }
-    setWindowHeaders(request, reply)
-    return payload
-  })
-
-  async function confirmFirst (request: FastifyRequest): Promise<void> {
-    if (accepted === undefined || request.replayId === null) return
+  async function confirmFirst (request: FastifyRequest, accepted: AcceptedRequests, replayId: string): Promise<void> {
     let isFirst: boolean
     try {
-      isFirst = await accepted.accept(getPrincipal(request).keyId, request.replayId, REPLAY_TTL_SECONDS)
+      isFirst = await accepted.accept(getPrincipal(request).keyId, replayId, REPLAY_TTL_SECONDS)
     } catch (cause) {
       throw new ApiError('unavailable', { cause, reason: 'accepted_requests', headers: { 'retry-after': RETRY_AFTER_SECONDS } })
     }

@@ -13,7 +13,7 @@ import fp from 'fastify-plugin'
 import { ApiError, type ErrorCode } from '../errors.ts'
 import { accessOf, declareSlots } from './context.ts'
 import { BodyError, readBody, type BodyFailure, type ReadOptions } from './lib/body-reader.ts'
-import { anyMacMatches, macOf, parseSignatureHeader, pathOf, TOLERANCE_SECONDS } from './lib/hmac.ts'
+import { anyMacMatches, macOf, parseSignatureHeader, pathOf, TOLERANCE_SECONDS, type SignatureHeader } from './lib/hmac.ts'
 
 export const BODY_BYTES_MAX = 10 * 1024 * 1024
 const BODY_DEADLINE_MS = 20_000
@@ -41,8 +41,8 @@ const signature: FastifyPluginAsync<SignatureOptions> = async (app, options) => 
   if (!Number.isSafeInteger(deadlineMs) || deadlineMs < 1) throw new TypeError('signature: bodyDeadlineMs must be a positive whole number of milliseconds')
   declareSlots(app)
 
-  app.addHook('preParsing', async function verifySignature (request, reply, payload) {
-    if (accessOf(request) !== 'key') return payload
+  app.addHook('preParsing', function verifySignature (request, reply, payload, done) {
+    if (accessOf(request) !== 'key') return done(null, payload)
     const key = takeKey(request)
     const header = request.headers['x-fb-signature']
     if (header === undefined && required) throw new ApiError('signature_missing')
@@ -50,15 +50,27 @@ const signature: FastifyPluginAsync<SignatureOptions> = async (app, options) => 
     if (header !== undefined && parsed === null) throw invalid('grammar')
     if (parsed !== null && Math.abs(Math.floor(now() / 1000) - parsed.timestampSeconds) > TOLERANCE_SECONDS) throw invalid('clock')
 
-    const body = await takeBody(request, reply, payload, { bytesMax: bodyBytesMax, deadlineMs })
-    request.rawBody = body
-    if (parsed !== null) {
-      const expected = macOf({ key, timestamp: parsed.timestamp, method: request.method, path: pathOf(request.raw.url ?? ''), body })
-      if (!anyMacMatches(parsed.macs, expected)) throw invalid('mac')
-      if (STATE_CHANGING.has(request.method)) request.replayId = expected.toString('hex').slice(0, REPLAY_ID_CHARS)
+    if (!hasBody(request)) {
+      judge(request, key, parsed, EMPTY)
+      return done(null, payload)
     }
-    return replayed(body)
+    takeBody(request, reply, payload, { bytesMax: bodyBytesMax, deadlineMs }).then((body) => {
+      judge(request, key, parsed, body)
+      return replayed(body)
+    }).then((again) => done(null, again), done)
   })
+}
+
+function judge (request: FastifyRequest, key: string, parsed: SignatureHeader | null, body: Buffer): void {
+  request.rawBody = body
+  if (parsed === null) return
+  const expected = macOf({ key, timestamp: parsed.timestamp, method: request.method, path: pathOf(request.raw.url ?? ''), body })
+  if (!anyMacMatches(parsed.macs, expected)) throw invalid('mac')
+  if (STATE_CHANGING.has(request.method)) request.replayId = expected.toString('hex').slice(0, REPLAY_ID_CHARS)
+}
+
+function hasBody ({ headers }: FastifyRequest): boolean {
+  return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
 }
 
 // The raw key has served once this layer has it; nothing later may find it on the request.
@@ -71,7 +83,6 @@ function takeKey (request: FastifyRequest): string {
 
 async function takeBody (request: FastifyRequest, reply: FastifyReply, payload: RequestPayload, options: ReadOptions): Promise<Buffer> {
   const declared = request.headers['content-length']
-  if (declared === undefined && request.headers['transfer-encoding'] === undefined) return EMPTY
   if (declared !== undefined && Number(declared) > options.bytesMax) throw refusalOf('too_large')
   // Only a caller whose body is wanted is told to send it.
   if (request.headers.expect !== undefined) reply.raw.writeContinue()
@@ -89,7 +100,10 @@ function refusalOf (failure: BodyFailure): ApiError {
 }
 
 function replayed (body: Buffer): RequestPayload {
-  return Object.assign(Readable.from(body.length === 0 ? [] : [body], { objectMode: false }), { receivedEncodedLength: body.length })
+  const stream = new Readable({ read () {} })
+  if (body.length > 0) stream.push(body)
+  stream.push(null)
+  return Object.assign(stream, { receivedEncodedLength: body.length })
 }
 
 function invalid (reason: 'grammar' | 'clock' | 'mac'): ApiError {

@@ -16,7 +16,8 @@ import { ApiError } from '../errors.ts'
 import { declareSlots } from './context.ts'
 import { targetProblem } from './lib/request-target.ts'
 
-const SINGLE_HEADERS = new Set(['authorization', 'x-fb-signature', 'host', 'content-type', 'content-length', 'transfer-encoding', 'expect'])
+/** Headers that may stand once, each with a bit of its own. */
+const SINGLE_HEADERS = new Map(['authorization', 'x-fb-signature', 'host', 'content-type', 'content-length', 'transfer-encoding', 'expect'].map((name, at) => [name, 1 << at]))
 const BODILESS_METHODS = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS'])
 const HSTS = 'max-age=31536000; includeSubDomains'
 export const TARGET_CHARS_MAX = 8192
@@ -72,12 +73,12 @@ function preflightRefusal (request: FastifyRequest): ApiError | null {
 
 // Node joins or drops duplicates silently, so names are counted where they still stand as sent.
 function duplicateProblem ({ rawHeaders }: IncomingMessage): string | null {
-  const seen = new Set<string>()
+  let seen = 0
   for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = (rawHeaders[index] ?? '').toLowerCase()
-    if (!SINGLE_HEADERS.has(name)) continue
-    if (seen.has(name)) return `The header ${name} was sent more than once.`
-    seen.add(name)
+    const name = rawHeaders[index] ?? ''
+    const bit = SINGLE_HEADERS.get(name) ?? SINGLE_HEADERS.get(name.toLowerCase()) ?? 0
+    if ((seen & bit) !== 0) return `The header ${name.toLowerCase()} was sent more than once.`
+    seen |= bit
   }
   return null
 }

@@ -10,7 +10,7 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ERROR_CATALOGUE } from '../errors.ts'
-import { declareSlots, type AuditRow, type AuditSink, type RefusalCounter } from './context.ts'
+import { declareSlots, routeOf, type AuditRow, type AuditSink, type RefusalCounter } from './context.ts'
 import { normaliseAddress } from './lib/cidr.ts'
 import { hmacSha256Hex } from './lib/hmac-sha256.ts'
 import { pathOf } from './lib/hmac.ts'
@@ -63,20 +63,15 @@ const watermark: FastifyPluginAsync<WatermarkOptions> = async (app, options) => 
     done(null, { ...payload, meta: { watermark: watermarkOf(request) } })
   })
 
-  app.addHook('onSend', async function recordBeforeSending (request, reply, payload) {
+  app.addHook('onSend', function recordBeforeSending (request, reply, payload, done) {
     reply.header('x-fb-watermark', watermarkOf(request))
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
     reply.header('x-content-type-options', 'nosniff')
     if (request.principal === null && request.tokenOrgId === null) {
       countUnauthenticated(request, reply)
-      return payload
+      return done(null, payload)
     }
-    try {
-      await audit.record(rowOf(request, reply))
-      return payload
-    } catch (cause) {
-      return await withhold(request, reply, payload, cause)
-    }
+    audit.record(rowOf(request, reply)).then(() => payload, (cause: unknown) => withhold(request, reply, payload, cause)).then((answer) => done(null, answer), done)
   })
 
   function watermarkOf (request: FastifyRequest): string {
@@ -91,7 +86,7 @@ const watermark: FastifyPluginAsync<WatermarkOptions> = async (app, options) => 
 
   /** An answer that could not be recorded does not leave: the caller gets 503, and what its handler spent is given back. */
   async function withhold (request: FastifyRequest, reply: FastifyReply, payload: unknown, cause: unknown): Promise<unknown> {
-    request.log.error({ reason: cause instanceof Error ? cause.name : 'unknown' }, 'an answer was withheld because its audit row could not be written')
+    request.log.error({ watermark: request.watermark, reason: cause instanceof Error ? cause.name : 'unknown' }, 'an answer was withheld because its audit row could not be written')
     await giveBack(request)
     if (reply.statusCode >= 500) return payload
     request.refusal = { code: 'unavailable', reason: 'audit' }
@@ -110,7 +105,7 @@ const watermark: FastifyPluginAsync<WatermarkOptions> = async (app, options) => 
     try {
       await undo?.()
     } catch (err) {
-      request.log.error({ reason: err instanceof Error ? err.name : 'unknown' }, 'what a withheld answer had spent could not be given back')
+      request.log.error({ watermark: request.watermark, reason: err instanceof Error ? err.name : 'unknown' }, 'what a withheld answer had spent could not be given back')
     }
   }
 
@@ -123,7 +118,7 @@ const watermark: FastifyPluginAsync<WatermarkOptions> = async (app, options) => 
       keyId: principal?.keyId ?? null,
       keyPrefix: principal?.prefix ?? null,
       method: request.method,
-      route: request.is404 ? '*' : request.routeOptions.url ?? '*',
+      route: routeOf(request).url ?? '*',
       pathHash: hmacSha256Hex(secret, pathOf(request.raw.url ?? '')).slice(0, PATH_HASH_CHARS),
       status: reply.statusCode,
       code: refusal?.code ?? null,

@@ -11,6 +11,7 @@ import type { AuditRow, AuditSink } from '../../plugins/context.ts'
 import { groupCommitSink, refusalCounter } from '../../plugins/support/audit-log.ts'
 import { NOTHING_KILLED } from '../../plugins/lib/kill-state.ts'
 import { createMetrics } from '../../plugins/support/metrics.ts'
+import { redisCircuits } from '../../plugins/support/redis-circuits.ts'
 import { connectRedis, redisAdmissionStore, redisSingleUseStore, whenReady } from '../../plugins/support/redis.ts'
 import { benchRoutes } from './answer.ts'
 import { serve } from './serve.ts'
@@ -32,7 +33,8 @@ await serve(async () => {
   const database = await openDatabase({ url: config.databaseUrl })
   const redis = connectRedis(config.redisUrl)
   await whenReady(redis)
-  const stores = { prefix: config.redisPrefix }
+  const { guard } = redisCircuits(redis, { prefix: config.redisPrefix })
+  const stores = { prefix: config.redisPrefix, guard }
   return await buildApp(config, {
     database,
     admission: redisAdmissionStore(redis, stores),

@@ -32,7 +32,8 @@ export function compileAllowlist (ranges: readonly string[]): (ip: string) => bo
  * one host only and which no store takes, is cut off. Null when it is no address.
  */
 export function normaliseAddress (ip: string): string | null {
-  if (isIP(ip) === 0) return null
+  const version = isIP(ip)
+  if (version !== 6) return version === 0 ? null : ip
   const [address = ip] = ip.split('%')
   return MAPPED.exec(address)?.[1] ?? address
 }

@@ -46,7 +46,7 @@ export class SilenceError extends Error {
 }
 
 const DEADLINE_MS = 250
-const DEADLINE_TICKS = 5
+const DEADLINE_TICKS = 10
 const FAILURES_MAX = 5
 const PROBE_EVERY_MS = 250
 const IN_FLIGHT_MAX = 5000
@@ -57,6 +57,7 @@ export function createCircuit (options: CircuitOptions): Circuit {
   const failuresMax = positive('failuresMax', options.failuresMax ?? FAILURES_MAX)
   const probeEveryMs = positive('probeEveryMs', options.probeEveryMs ?? PROBE_EVERY_MS)
   const inFlightMax = positive('inFlightMax', options.inFlightMax ?? IN_FLIGHT_MAX)
+  const within = deadlines(deadlineMs)
   let state: CircuitState = 'closed'
   let failures = 0
   let inFlight = 0
@@ -84,7 +85,7 @@ export function createCircuit (options: CircuitOptions): Circuit {
   async function ask (): Promise<void> {
     change('half-open')
     try {
-      await withDeadline(probe(), deadlineMs)
+      await within(begin(probe))
     } catch (err) {
       if (!isStopped) open(err)
       return
@@ -102,21 +103,20 @@ export function createCircuit (options: CircuitOptions): Circuit {
 
   return {
     get state () { return state },
-    async run (work) {
-      if (state !== 'closed') throw new CircuitOpenError('the store is away')
-      if (inFlight >= inFlightMax) throw new CircuitOpenError('the store is asked for more than it may be at once')
+    run (work) {
+      if (state !== 'closed') return Promise.reject(new CircuitOpenError('the store is away'))
+      if (inFlight >= inFlightMax) return Promise.reject(new CircuitOpenError('the store is asked for more than it may be at once'))
       const begun = generation
       inFlight++
-      try {
-        const result = await withDeadline(work(), deadlineMs)
+      return within(begin(work)).then((result) => {
+        inFlight--
         if (begun === generation) failures = 0
         return result
-      } catch (err) {
+      }, (err: unknown) => {
+        inFlight--
         learn(err, begun)
         throw err
-      } finally {
-        inFlight--
-      }
+      })
     },
     stop () {
       isStopped = true
@@ -138,18 +138,49 @@ function isSilenceError (err: unknown): boolean {
   return err instanceof SilenceError
 }
 
-// Only the time in which this process could listen counts: a pause of its own uses up one tick at most, whenever it comes. Timers run
-// before sockets are read, so what arrived during the last tick is read before it is called late.
-async function withDeadline<T> (work: Promise<T>, deadlineMs: number): Promise<T> {
-  return await new Promise<T>((resolve, reject) => {
-    let timer: NodeJS.Timeout
-    const tick = (left: number): void => {
-      timer = setTimeout(() => {
-        if (left > 1) tick(left - 1)
-        else setImmediate(() => reject(new SilenceError(`no answer in ${deadlineMs} ms`)))
-      }, deadlineMs / DEADLINE_TICKS)
+function begin<T> (work: () => Promise<T>): Promise<T> {
+  try {
+    return work()
+  } catch (err) {
+    return Promise.reject(err instanceof Error ? err : new Error(String(err)))
+  }
+}
+
+interface Waiting { readonly begunTick: number, readonly expire: () => void }
+
+/**
+ * One clock for everything that waits on a store: who waits is in order of beginning, so a tick looks at the oldest only. Only the time in
+ * which this process could listen counts: a pause of its own uses up one tick at most, whenever it comes. Timers run before sockets are
+ * read, so what arrived during the last tick is read before it is called late. An answer has the deadline, and up to a tick more.
+ */
+function deadlines (deadlineMs: number): <T>(work: Promise<T>) => Promise<T> {
+  const waiting = new Set<Waiting>()
+  let tick = 0
+  let clock: NodeJS.Timeout | undefined
+
+  function strike (): void {
+    if (waiting.size === 0) {
+      clearInterval(clock)
+      clock = undefined
     }
-    tick(DEADLINE_TICKS)
-    work.then(resolve, reject).finally(() => clearTimeout(timer))
+    tick++
+    for (const one of waiting) {
+      if (tick - one.begunTick <= DEADLINE_TICKS) break
+      waiting.delete(one)
+      setImmediate(one.expire)
+    }
+  }
+
+  return (work) => new Promise((resolve, reject) => {
+    const one = { begunTick: tick, expire: () => reject(new SilenceError(`no answer in ${deadlineMs} ms`)) }
+    waiting.add(one)
+    clock ??= setInterval(strike, deadlineMs / DEADLINE_TICKS)
+    work.then((result) => {
+      waiting.delete(one)
+      resolve(result)
+    }, (err: unknown) => {
+      waiting.delete(one)
+      reject(err instanceof Error ? err : new Error(String(err)))
+    })
   })
 }

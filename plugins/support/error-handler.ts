@@ -75,6 +75,7 @@ function validationProblems (err: FastifyError | Error): FieldProblem[] | null {
 function logPrivately (request: FastifyRequest, refusal: ApiError): void {
   const cause = refusal.cause
   request.log.error({
+    watermark: request.watermark,
     code: refusal.code,
     reason: refusal.reason,
     cause: cause instanceof Error ? cause.name : undefined,

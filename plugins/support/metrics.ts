@@ -2,11 +2,12 @@
  * Prometheus metrics of the service: requests, and for each layer what it passed, what it refused by code, and how long it took.
  * Labels come from closed sets only. A layer counts a request when the request's kind of access makes it speak.
  */
-import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, Gauge, Registry } from 'prom-client'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { ErrorCode } from '../../errors.ts'
-import { accessOf, type Access } from '../context.ts'
+import { accessOf, routeOf, type Access } from '../context.ts'
 import type { LayerName } from '../index.ts'
+import { countTally, LatencyTally } from './tallies.ts'
 
 const ALL: readonly Access[] = ['key', 'open', 'result-token']
 const KEY: readonly Access[] = ['key']
@@ -64,16 +65,16 @@ export interface Metrics {
 /** A registry of its own, so that several services in one process do not mix. */
 export function createMetrics (): Metrics {
   const registry = new Registry()
-  const requests = new Counter({ name: 'flowbeacon_requests_total', help: 'Answers sent', labelNames: ['method', 'route', 'status'], registers: [registry] })
-  const seconds = new Histogram({ name: 'flowbeacon_request_seconds', help: 'Time to answer', labelNames: ['route'], buckets: SECONDS_BUCKETS, registers: [registry] })
-  const passed = new Counter({ name: 'flowbeacon_layer_passed_total', help: 'Requests that passed a layer', labelNames: ['layer'], registers: [registry] })
+  const requests = countTally({ name: 'flowbeacon_requests_total', help: 'Answers sent', labelNames: ['method', 'route', 'status'], registers: [registry] })
+  const seconds = new LatencyTally({ name: 'flowbeacon_request_seconds', help: 'Time to answer', label: 'route', buckets: SECONDS_BUCKETS, registers: [registry] })
+  const passed = countTally({ name: 'flowbeacon_layer_passed_total', help: 'Requests that passed a layer', labelNames: ['layer'], registers: [registry] })
   const refused = new Counter({ name: 'flowbeacon_layer_refused_total', help: 'Requests that a layer refused', labelNames: ['layer', 'code'], registers: [registry] })
-  const layerSeconds = new Histogram({ name: 'flowbeacon_layer_seconds', help: 'Time a layer took', labelNames: ['layer'], buckets: [0.00001, 0.0001, ...SECONDS_BUCKETS], registers: [registry] })
+  const layerSeconds = new LatencyTally({ name: 'flowbeacon_layer_seconds', help: 'Time a layer took', label: 'layer', buckets: [0.00001, 0.0001, ...SECONDS_BUCKETS], registers: [registry] })
   const degraded = new Counter({ name: 'flowbeacon_degraded_requests_total', help: 'Requests whose windows were judged in process because their store was away', registers: [registry] })
   const circuitOpen = new Gauge({ name: 'flowbeacon_circuit_open', help: '1 while a part of a store is away and not asked; the shard is empty but for a cluster', labelNames: ['store', 'shard'], registers: [registry] })
   const circuitOpened = new Counter({ name: 'flowbeacon_circuit_opened_total', help: 'How often a circuit opened', labelNames: ['store', 'shard'], registers: [registry] })
   // All ten are there from the first scrape: a series that appears late reads as a gap.
-  for (const layer of Object.keys(JUDGES)) passed.inc({ layer }, 0)
+  for (const layer of Object.keys(JUDGES)) passed.add(layer, () => ({ layer }), 0)
 
   return {
     registry,
@@ -83,17 +84,17 @@ export function createMetrics (): Metrics {
     },
     observeLayer (layer, microseconds, request) {
       if (!JUDGES[layer].includes(accessOf(request)) || refusingLayer(request) === layer) return
-      passed.inc({ layer })
-      layerSeconds.observe({ layer }, microseconds / 1e6)
+      passed.add(layer, () => ({ layer }))
+      layerSeconds.add(layer, microseconds / 1e6)
     },
     observeRefusal (microseconds, request) {
       const layer = refusingLayer(request)
-      if (layer !== null) layerSeconds.observe({ layer }, microseconds / 1e6)
+      if (layer !== null) layerSeconds.add(layer, microseconds / 1e6)
     },
     observeRequest (request, reply) {
-      const route = request.is404 ? '*' : request.routeOptions.url ?? '*'
-      requests.inc({ method: request.method, route, status: reply.statusCode })
-      seconds.observe({ route }, reply.elapsedTime / 1000)
+      const route = routeOf(request).url ?? '*'
+      requests.add(`${request.method} ${reply.statusCode} ${route}`, () => ({ method: request.method, route, status: reply.statusCode }))
+      seconds.add(route, reply.elapsedTime / 1000)
       if (request.degraded) degraded.inc()
       const layer = refusingLayer(request)
       if (layer !== null && request.refusal !== null) refused.inc({ layer, code: request.refusal.code })

@@ -66,12 +66,12 @@ export function redisCircuits (redis: RedisClient, options: RedisCircuitsOptions
 
   const openShards = () => [...parts].filter(([, { circuit }]) => circuit.state !== 'closed').map(([shard]) => shard)
   return {
-    async guard (key, work) {
+    guard (key, work) {
       const part = partOf(shardOf(redis, key), key)
-      return await part.circuit.run(async () => {
+      return part.circuit.run(() => {
         part.lastKey = key
         assertReady(redis)
-        return await work()
+        return work()
       })
     },
     get state () { return openShards().length === 0 ? 'closed' : 'open' },

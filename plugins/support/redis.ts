@@ -28,6 +28,14 @@ export interface StoreOptions {
   readonly guard?: Guard
 }
 
+/** An epoch is never one that was there before: this process's own random text, and a number. */
+const PROCESS_EPOCH = randomUUID()
+let epochsMade = 0
+
+function newEpoch (): string {
+  return `${PROCESS_EPOCH}.${(epochsMade++).toString(36)}`
+}
+
 const unguarded: Guard = (_key, work) => work()
 
 /**
@@ -52,7 +60,7 @@ export function redisAdmissionStore (redis: RedisClient, options: StoreOptions =
       const epochKey = keyOf(keyId, 'e')
       const reply = await guard(epochKey, () => redis.fbAdmit(
         epochKey, keyOf(keyId, 'w'), keyOf(keyId, `r:${replayId ?? ''}`),
-        unstamped(request.epoch, askedOn), randomUUID(), perMinute, perHour, replayTtlSeconds, 'admit', agesOf(request.admittedAloneMs ?? [])
+        unstamped(request.epoch, askedOn), newEpoch(), perMinute, perHour, replayTtlSeconds, 'admit', agesOf(request.admittedAloneMs ?? [])
       ))
       const verdict = readVerdict(reply, request)
       return verdict.outcome === 'stale' ? { outcome: 'stale', epoch: stamped(verdict.epoch, askedOn) } : verdict
@@ -66,7 +74,7 @@ export function redisAdmissionStore (redis: RedisClient, options: StoreOptions =
       return { limit: perMinute, remaining, resetAtMs }
     },
     async readEpoch (keyId) {
-      const proposed = randomUUID()
+      const proposed = newEpoch()
       const askedOn = connection
       const epochKey = keyOf(keyId, 'e')
       const epoch = await guard(epochKey, () => redis.set(epochKey, proposed, 'EX', EPOCH_TTL_SECONDS, 'NX', 'GET')) ?? proposed
@@ -74,7 +82,7 @@ export function redisAdmissionStore (redis: RedisClient, options: StoreOptions =
     },
     async bumpEpoch (keyId) {
       const epochKey = keyOf(keyId, 'e')
-      await guard(epochKey, () => redis.set(epochKey, randomUUID(), 'EX', EPOCH_TTL_SECONDS))
+      await guard(epochKey, () => redis.set(epochKey, newEpoch(), 'EX', EPOCH_TTL_SECONDS))
     }
   }
 }

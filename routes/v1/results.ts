@@ -75,7 +75,7 @@ async function giveBackUse (request: FastifyRequest, undo: () => Promise<void>, 
     await undo()
   } catch (err) {
     const delayMs = UNDO_DELAYS_MS[tries]
-    request.log.error(safeDatabaseError(err), delayMs === undefined ? 'a use of a result token could not be given back' : 'a use of a result token is not given back yet')
+    request.log.error({ watermark: request.watermark, ...safeDatabaseError(err) }, delayMs === undefined ? 'a use of a result token could not be given back' : 'a use of a result token is not given back yet')
     if (delayMs !== undefined) setTimeout(() => { giveBackUse(request, undo, tries + 1).catch(() => {}) }, delayMs).unref()
   }
 }

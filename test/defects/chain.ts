@@ -13,7 +13,7 @@ export const CHAIN: readonly Defect[] = [
   {
     name: 'duplicate-headers',
     file: 'plugins/transport.ts',
-    line: 'if (seen.has(name)) return `The header ${name} was sent more than once.`',
+    line: 'if ((seen & bit) !== 0) return `The header ${name.toLowerCase()} was sent more than once.`',
     instead: "if (seen.has(name) && name === 'host') return `The header ${name} was sent more than once.`",
     breaks: 'layer 1: a security header that was sent twice is refused',
     tests: ['test/plugins/transport.test.ts']
@@ -85,8 +85,8 @@ export const CHAIN: readonly Defect[] = [
   {
     name: 'cached-without-epoch',
     file: 'plugins/authentication.ts',
-    line: "if (epoch === '') return { record: first, epoch }",
-    instead: "if (epoch === '') return keep(cacheKey, { record: first, epoch })",
+    line: "if (epoch === '') return { ...first, epoch }",
+    instead: "if (epoch === '') return keep(digest, { ...first, epoch })",
     breaks: 'while epochs cannot be read every request reads the key store',
     tests: ['test/plugins/authentication.test.ts']
   },

@@ -7,8 +7,8 @@ export const RECORDS: readonly Defect[] = [
   {
     name: 'answer-before-its-row',
     file: 'plugins/watermark.ts',
-    line: 'await audit.record(rowOf(request, reply))',
-    instead: 'audit.record(rowOf(request, reply)).catch(() => {})',
+    line: 'audit.record(rowOf(request, reply)).then(() => payload, (cause: unknown) => withhold(request, reply, payload, cause)).then((answer) => done(null, answer), done)',
+    instead: 'audit.record(rowOf(request, reply)).catch(() => {}); done(null, payload)',
     breaks: 'layer 9: no answer leaves before its row is durable',
     tests: ['test/plugins/watermark.test.ts']
   },
