@@ -143,13 +143,13 @@ function layerOptions (config: Config, deps: AppDeps, failures: FailureLimiter, 
   const { metrics } = deps
   return {
     transport: { requireHttps: config.production },
-    authentication: { keys: { findByDigest: (digest) => findKeyByDigest(db, digest) }, epochs: deps.admission, failures, failuresPerSecondMax: Math.max(FAILURES_PER_SECOND_MIN, config.authFailureLimitPerMinute), now },
+    authentication: { keys: { findByDigest: (digest) => findKeyByDigest(db, digest, config.secrets.masterKeys) }, epochs: deps.admission, failures, failuresPerSecondMax: Math.max(FAILURES_PER_SECOND_MIN, config.authFailureLimitPerMinute), now },
     signature: { required: config.requireHmac, bodyDeadlineMs: config.bodyDeadlineMs, now },
     ipAllowlist: {},
     orgScope: { recordIdSecret: config.secrets.recordId, recordParams: RECORD_PARAMS },
     permissionScopes: {},
     rateLimits: { store: deps.admission, accepted: { accept: (keyId, replayId, ttlSeconds) => acceptRequest(db, keyId, replayId, ttlSeconds) }, instances: config.instanceCount },
-    anomalyDetection: { raise: deps.raiseAnomaly, keys: { findByDigest: (digest) => findKeyByDigest(db, digest) }, thresholds: config.anomalyThresholds, now },
+    anomalyDetection: { raise: deps.raiseAnomaly, keys: { findByDigest: (digest) => findKeyByDigest(db, digest, config.secrets.masterKeys) }, thresholds: config.anomalyThresholds, now },
     watermark: { secret: config.secrets.watermark, audit: deps.audit, refusals: deps.refusals, instance: config.instanceId, now },
     // The environment's flag is absolute: nothing that is lifted while running opens what it closed.
     killSwitch: { state: config.enabled ? deps.killState : () => ALL_KILLED },

@@ -14,7 +14,7 @@ export interface Secrets {
   readonly resultToken: Buffer
   readonly watermark: Buffer
   readonly recordId: Buffer
-  /** Seal what must be readable again: the signing secrets of webhooks. */
+  /** Seal what must be readable again: the signing secrets of webhooks and of hardened keys. */
   readonly masterKeys: MasterKeys
 }
 

@@ -3,6 +3,7 @@ import type { Database } from '../db/client.ts'
 import { findOrganization } from '../db/queries/organizations.ts'
 import type { Permission } from '../plugins/context.ts'
 import { parseCidr } from '../plugins/lib/cidr.ts'
+import { SIGNING_PROFILES, type SigningProfile } from '../plugins/lib/hardened-signature.ts'
 import { LIMIT_MAX } from '../plugins/lib/sliding-window.ts'
 
 const PERMISSIONS: readonly Permission[] = ['governance:read', 'governance:evaluate', 'admin']
@@ -10,6 +11,8 @@ const TEXT_CHARS_MAX = 200
 const RANGES_MAX = 100
 const PER_MINUTE_DEFAULT = 60
 const PER_HOUR_DEFAULT = 1000
+const DURATION = /^([1-9]\d{0,5})([smhd])$/
+const UNIT_MS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const ISO_DATE = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2}))?$/
 
 /** Seconds that an instance may serve a key record from its cache (plugins/authentication.ts, CACHE_TTL_MS). */
@@ -37,13 +40,17 @@ export interface KeyOptions {
   expiresAt: Date | null
   /** Where a canary key is planted; null for a key that is to work. */
   canaryLabel: string | null
+  signingProfile: SigningProfile
 }
 
-/** The options of a new key. Defaults: every address, 60 a minute, 1000 an hour, no expiry. */
+/** The options of a new key. Defaults: every address, 60 a minute, 1000 an hour, no expiry, the published signature profile. */
 export function parseKeyOptions (args: Record<string, unknown>, nowMs: number): KeyOptions {
   const perMinute = readLimit(args['rpm'], 'rpm', PER_MINUTE_DEFAULT)
   const perHour = readLimit(args['rph'], 'rph', PER_HOUR_DEFAULT)
+  const signingProfile = readSigningProfile(args['signing_profile'])
+  if (signingProfile === 'hardened' && args['canary_label'] !== undefined) throw new OperationError('usage', 'a canary key never works, so it takes no signing profile')
   return {
+    signingProfile,
     name: readText(args, 'name'),
     permissions: readPermissions(args['permissions']),
     canaryLabel: args['canary_label'] === undefined ? null : readText(args, 'canary_label'),
@@ -52,6 +59,12 @@ export function parseKeyOptions (args: Record<string, unknown>, nowMs: number): 
     perHour,
     expiresAt: readExpiry(args['expires'], nowMs)
   }
+}
+
+function readSigningProfile (value: unknown): SigningProfile {
+  const known = SIGNING_PROFILES.find((one) => one === (value ?? 'published'))
+  if (known === undefined) throw new OperationError('usage', `signing_profile must be one of ${SIGNING_PROFILES.join(', ')}`)
+  return known
 }
 
 export function readObject (value: unknown): Record<string, unknown> {
@@ -104,6 +117,15 @@ export function readLimitOrNull (value: unknown, name: string, max = LIMIT_MAX):
   if (value === undefined || value === null) return null
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1 || value > max) throw new OperationError('usage', `${name} must be a whole number from 1 to ${max}`)
   return value
+}
+
+/** A duration such as 90s, 30m, 12h or 7d, in milliseconds; null when none is given. */
+export function readDuration (value: unknown, name: string, max: { ms: number, text: string }): number | null {
+  if (value === undefined || value === null) return null
+  const [, count = '', unit = ''] = typeof value === 'string' ? DURATION.exec(value) ?? [] : []
+  const ms = Number(count) * (UNIT_MS[unit] ?? Number.NaN)
+  if (count === '' || !(ms <= max.ms)) throw new OperationError('usage', `${name} must be a whole number with s, m, h or d, such as 30m, and at most ${max.text}`)
+  return ms
 }
 
 function readPermissions (value: unknown): Permission[] {

@@ -4,11 +4,9 @@ import { findOrganization } from '../db/queries/organizations.ts'
 import { EVERYTHING, fingerprintOf, targetOf, thrownAt, versionOf, type KillEvent } from '../plugins/lib/kill-state.ts'
 import { changeKillSwitch, listInstances, readKillState, RUNNING_MS, waitForInstances, type Arrival, type KillChange, type KillControl } from './kill-control.ts'
 import { oneKey } from './operator-anomalies.ts'
-import { OperationError, readLimitOrNull, readText } from './operator-arguments.ts'
+import { OperationError, readDuration, readLimitOrNull, readText } from './operator-arguments.ts'
 
-const DURATION = /^([1-9]\d{0,5})([smhd])$/
-const UNIT_MS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-const FOR_MS_MAX = 30 * 86_400_000
+const FOR_MAX = { ms: 30 * 86_400_000, text: '30d' }
 const SWITCHES_MAX = 1000
 const HISTORY_DEFAULT = 10
 const HISTORY_MAX = 1000
@@ -27,7 +25,7 @@ type Arguments = Record<string, unknown>
 
 export async function throwKillSwitch ({ database, kill, actor }: KillDeps, args: Arguments): Promise<object> {
   const reason = readText(args, 'reason')
-  const forMs = readDuration(args['for'])
+  const forMs = readDuration(args['for'], 'for', FOR_MAX)
   const writesOnly = readFlag(args, 'writes_only')
   const { target, isVerified } = await readTarget(database, args)
   const { known, nowMs } = await readKillState(kill)
@@ -103,15 +101,6 @@ async function effectOf ({ stores, state }: KillChange, startedMs: number): Prom
 async function environmentOf (kill: KillControl, { state }: KillChange): Promise<{ disabled_by_environment: string[] }> {
   const disabled = (await listInstances(state.stores)).filter(({ isEnabled, silentMs }) => !isEnabled && silentMs < RUNNING_MS).map(({ id }) => id)
   return { disabled_by_environment: kill.isEnabled ? disabled : [...disabled, 'the environment of this command'] }
-}
-
-/** A duration such as 90s, 30m, 12h or 7d, in milliseconds; null when none is given. */
-function readDuration (value: unknown): number | null {
-  if (value === undefined || value === null) return null
-  const [, count = '', unit = ''] = typeof value === 'string' ? DURATION.exec(value) ?? [] : []
-  const ms = Number(count) * (UNIT_MS[unit] ?? Number.NaN)
-  if (count === '' || !(ms <= FOR_MS_MAX)) throw new OperationError('usage', 'for must be a whole number with s, m, h or d, such as 30m, and at most 30d')
-  return ms
 }
 
 function readFlag (args: Arguments, name: string): boolean {

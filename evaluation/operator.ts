@@ -11,6 +11,7 @@ import { revokeKeyById } from '../db/queries/system.ts'
 import type { AdmissionStore } from '../plugins/context.ts'
 import type { Thresholds } from '../plugins/lib/anomaly/thresholds.ts'
 import { generateApiKey } from '../plugins/lib/api-key.ts'
+import { newSigningSecret, type SigningProfile } from '../plugins/lib/hardened-signature.ts'
 import { mintRecordId, ulid } from '../plugins/lib/record-id.ts'
 import type { MasterKeys } from '../plugins/lib/sealed-secret.ts'
 import { parseBlueprint } from './graph/import.ts'
@@ -19,6 +20,7 @@ import { drillKillSwitch, liftKillSwitch, showKillSwitch, throwKillSwitch } from
 import { listAnomalyEvents, oneKey, resumeOneKey, runBacktest, suspendOneKey, tellInstances } from './operator-anomalies.ts'
 import { setOptions, showOptions } from './operator-options.ts'
 import { rewrapSecrets } from './operator-secrets.ts'
+import { debugOneKey, rotateOneSecret } from './operator-signing.ts'
 import { traceMarks, traceOne } from './operator-trace.ts'
 import { approveOneSuppression, createSuppression, listOrgSuppressions, withdrawOneSuppression } from './operator-suppressions.ts'
 import { storedGraph } from './stored-graph.ts'
@@ -26,7 +28,7 @@ import { existingOrg, OperationError, parseKeyOptions, readFiles, readObject, re
 
 export { OperationError, type OperationErrorKind } from './operator-arguments.ts'
 
-export const OPERATIONS = ['org.create', 'key.create', 'key.list', 'key.revoke', 'key.suspend', 'key.resume', 'import', 'trace', 'trace.marks', 'secrets.rewrap', 'anomalies.list', 'backtest',
+export const OPERATIONS = ['org.create', 'key.create', 'key.list', 'key.revoke', 'key.suspend', 'key.resume', 'key.rotate-signing-secret', 'key.debug', 'import', 'trace', 'trace.marks', 'secrets.rewrap', 'anomalies.list', 'backtest',
   'suppression.create', 'suppression.list', 'suppression.approve', 'suppression.withdraw', 'options.show', 'options.set', 'kill.on', 'kill.off', 'kill.status', 'kill.drill'] as const
 export type OperationName = typeof OPERATIONS[number]
 
@@ -46,7 +48,8 @@ export interface OperatorDeps {
 
 export interface ImportedFile { path: string, id: string, name: string, platform: string, modules: number, problems: number, dropped: string[] }
 export interface RefusedFile { path: string, reason: string }
-export interface CreatedKey { id: string, key: string, prefix: string, permissions: string[], expires_at: string | null, canary_label?: string }
+/** `signing_secret`: of a hardened key, shown this once. */
+export interface CreatedKey { id: string, key: string, prefix: string, permissions: string[], expires_at: string | null, signing_profile: SigningProfile, signing_secret?: string, canary_label?: string }
 
 type Arguments = Record<string, unknown>
 
@@ -58,6 +61,8 @@ export async function runOperation (deps: OperatorDeps, name: OperationName, arg
     case 'key.create': return createKey(deps, given)
     case 'key.list': return listOrgKeys(deps, given)
     case 'key.revoke': return revokeOneKey(deps, given)
+    case 'key.rotate-signing-secret': return rotateOneSecret(deps, given)
+    case 'key.debug': return debugOneKey(deps, given)
     case 'import': return importFiles(deps, given)
     case 'key.suspend': return suspendOneKey(deps, given, deps.actor)
     case 'key.resume': return resumeOneKey(deps, given)
@@ -87,18 +92,21 @@ async function createOrg ({ database }: OperatorDeps, args: Arguments): Promise<
   return { id, name }
 }
 
-async function createKey ({ database, actor }: OperatorDeps, args: Arguments): Promise<CreatedKey> {
+async function createKey ({ database, actor, masterKeys }: OperatorDeps, args: Arguments): Promise<CreatedKey> {
   const orgId = await existingOrg(database, args)
   const options = parseKeyOptions(args, Date.now())
   const { key, prefix, digest } = generateApiKey()
   const id = `key_${ulid()}`
-  await database.asOrganization(orgId, (tx) => insertKey(tx, orgId, { id, prefix, digest, createdBy: actor, ...options }))
+  const signing = options.signingProfile === 'hardened' ? newSigningSecret(id, masterKeys) : null
+  await database.asOrganization(orgId, (tx) => insertKey(tx, orgId, { id, prefix, digest, createdBy: actor, ...options, sealedSigningSecret: signing?.sealed ?? null }))
   return {
     id,
     key,
     prefix,
     permissions: [...options.permissions],
     expires_at: options.expiresAt?.toISOString() ?? null,
+    signing_profile: options.signingProfile,
+    ...(signing === null ? {} : { signing_secret: signing.secret }),
     ...(options.canaryLabel === null ? {} : { canary_label: options.canaryLabel })
   }
 }
@@ -119,6 +127,9 @@ async function listOrgKeys ({ database }: OperatorDeps, args: Arguments): Promis
       ip_allow: row.ipAllowlist,
       rpm: row.perMinute,
       rph: row.perHour,
+      signing_profile: row.signingProfile,
+      previous_signing_secret_until: isoOrNull(row.previousSigningSecretUntil),
+      debug_until: isoOrNull(row.debugUntil),
       expires_at: isoOrNull(row.expiresAt),
       created_at: isoOrNull(row.createdAt)
     }))

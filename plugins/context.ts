@@ -2,6 +2,7 @@
  * What a layer may leave on a request for a later one, and the ports that layers share. A layer imports this file, `errors.ts`
  * and `lib/`, never another layer. A slot is null until its layer has run; its accessor throws instead of guessing.
  */
+import type { KeyObject } from 'node:crypto'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { ApiError, type ErrorCode } from '../errors.ts'
 
@@ -9,6 +10,16 @@ export type Permission = 'governance:read' | 'governance:evaluate' | 'admin'
 
 /** What kind of credential a route asks for. A route that declares none does not boot. */
 export type Access = 'key' | 'open' | 'result-token'
+
+/** Methods whose requests change state: a signed one is accepted once. */
+export const STATE_CHANGING: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
+
+/** A signing secret of a hardened key, opened. A `KeyObject` shows its bytes to no log and no JSON. */
+export interface SigningSecret {
+  readonly secret: KeyObject
+  /** Unix milliseconds at which it stops being valid, or null. */
+  readonly untilMs: number | null
+}
 
 /** A key's record as the store holds it. The raw key is not in it. */
 export interface KeyRecord {
@@ -26,6 +37,10 @@ export interface KeyRecord {
   readonly expiresAtMs: number | null
   /** Set on a canary key: where it was planted. */
   readonly canaryLabel?: string
+  /** Set on a key of the hardened signature profile: its secrets, newest first. Such a key refuses the published profile. */
+  readonly signing?: readonly SigningSecret[]
+  /** Until then (Unix milliseconds) a refused signature's audit row says what differed. */
+  readonly debugUntilMs?: number
 }
 
 /** The caller, once authenticated. */

@@ -12,10 +12,9 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../errors.ts'
-import { declareSlots, type Principal } from './context.ts'
+import { declareSlots, STATE_CHANGING, type Principal } from './context.ts'
 import type { KillReach, KillState } from './lib/kill-state.ts'
 
-const STATE_CHANGING = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
 const RETRY_AFTER_SECONDS = '2'
 
 export { ALL_KILLED, NOTHING_KILLED, type KillReach, type KillState } from './lib/kill-state.ts'

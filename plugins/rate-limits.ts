@@ -13,7 +13,7 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../errors.ts'
-import { accessOf, declareSlots, getPrincipal, type AcceptedRequests, type AdmissionRequest, type AdmissionStore, type AdmissionVerdict, type Principal, type WindowState } from './context.ts'
+import { accessOf, declareSlots, getPrincipal, STATE_CHANGING, type AcceptedRequests, type AdmissionRequest, type AdmissionStore, type AdmissionVerdict, type Principal, type WindowState } from './context.ts'
 import { localWindows } from './lib/local-windows.ts'
 import { untoldAdmissions } from './lib/untold-admissions.ts'
 
@@ -71,7 +71,8 @@ const rateLimits: FastifyPluginAsync<RateLimitsOptions> = async (app, options) =
     request.window = verdict.window
     setWindowHeaders(request, reply)
     if (verdict.outcome === 'refused') throw exceeded(getPrincipal(request), verdict)
-    return accepted === undefined || request.replayId === null ? undefined : confirmFirst(request, accepted, request.replayId)
+    // A read whose nonce a store forgot tells its sender again what it told before; what changes state must not happen twice.
+    return accepted === undefined || request.replayId === null || !STATE_CHANGING.has(request.method) ? undefined : confirmFirst(request, accepted, request.replayId)
   }
 
   async function confirmFirst (request: FastifyRequest, accepted: AcceptedRequests, replayId: string): Promise<void> {

@@ -1,24 +1,26 @@
 /**
  * Layer 3, request signature. Answers: token replay, tampering between client and service, a clock that is far off.
  *
- * Phase: preParsing, on routes with access `key`. Reads: `bearerKey`, `X-FB-Signature`, the exact bytes of the body. Leaves:
- * `rawBody`, `replayId` (for requests that change state) and the same bytes for the parser. Refuses with: `signature_missing`,
- * `signature_invalid` (one answer for malformed, stale and wrong), `payload_too_large`.
+ * Phase: preParsing, on routes with access `key`. Reads: `bearerKey`, `principal` where there is one, `X-FB-Signature`, the exact bytes of
+ * the body. Leaves: `rawBody`, `replayId` (published profile: for requests that change state; hardened: for all) and the same bytes for
+ * the parser. Refuses with: `signature_missing`, `signature_invalid` (one answer for malformed, stale and wrong), `payload_too_large`.
  * Store: none; pure arithmetic. Whether a replay id was admitted before is judged by layer 7 in its one round trip.
- * The key of the MAC is the bearer key itself: the signature proves freshness and integrity, not possession of a second secret.
+ * Published profile: the MAC's key is the bearer key itself, so it proves freshness and integrity, not possession of a second secret.
+ * Hardened profile, for keys that have signing secrets: lib/hardened-signature.ts. Each refuses the other.
  */
+import type { KeyObject } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest, RequestPayload } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError, type ErrorCode } from '../errors.ts'
-import { accessOf, declareSlots } from './context.ts'
+import { accessOf, declareSlots, STATE_CHANGING, type Principal } from './context.ts'
 import { BodyError, readBody, type BodyFailure, type ReadOptions } from './lib/body-reader.ts'
+import { hardenedMacOf, parseHardenedHeader, replayIdOfNonce, type HardenedHeader } from './lib/hardened-signature.ts'
 import { anyMacMatches, macOf, parseSignatureHeader, pathOf, TOLERANCE_SECONDS, type SignatureHeader } from './lib/hmac.ts'
 
 export const BODY_BYTES_MAX = 10 * 1024 * 1024
 const BODY_DEADLINE_MS = 20_000
 const EMPTY = Buffer.alloc(0)
-const STATE_CHANGING = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])
 const REPLAY_ID_CHARS = 32
 
 export interface SignatureOptions {
@@ -32,6 +34,13 @@ export interface SignatureOptions {
   now?: () => number
 }
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The signing secret that verified a request of a hardened key; a rotation that is learnt of later asks whether it is still valid. */
+    verifiedWith: KeyObject | null
+  }
+}
+
 const signature: FastifyPluginAsync<SignatureOptions> = async (app, options) => {
   const required = options.required ?? true
   const bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX
@@ -40,16 +49,23 @@ const signature: FastifyPluginAsync<SignatureOptions> = async (app, options) => 
   if (!Number.isSafeInteger(bodyBytesMax) || bodyBytesMax < 1) throw new TypeError('signature: bodyBytesMax must be a positive whole number of bytes')
   if (!Number.isSafeInteger(deadlineMs) || deadlineMs < 1) throw new TypeError('signature: bodyDeadlineMs must be a positive whole number of milliseconds')
   declareSlots(app)
+  app.decorateRequest('verifiedWith', null)
+  app.principalJudges.push(refuseRotatedSecret)
 
   app.addHook('preParsing', function verifySignature (request, reply, payload, done) {
     if (accessOf(request) !== 'key') return done(null, payload)
     const key = takeKey(request)
     const header = request.headers['x-fb-signature']
     if (header === undefined && required) throw new ApiError('signature_missing')
-    const parsed = header === undefined ? null : parseSignatureHeader(String(header))
+    const parse: (text: string) => (SignatureHeader & { nonce?: undefined }) | HardenedHeader | null = request.principal?.signing === undefined ? parseSignatureHeader : parseHardenedHeader
+    const parsed = header === undefined ? null : parse(String(header))
     if (header !== undefined && parsed === null) throw invalid('grammar')
     if (parsed !== null && Math.abs(Math.floor(now() / 1000) - parsed.timestampSeconds) > TOLERANCE_SECONDS) throw invalid('clock')
 
+    if (parsed?.nonce !== undefined) {
+      verifyHardened(request, reply, payload, parsed).then((again) => done(null, again), done)
+      return
+    }
     if (!hasBody(request)) {
       judge(request, key, parsed, EMPTY)
       return done(null, payload)
@@ -59,6 +75,33 @@ const signature: FastifyPluginAsync<SignatureOptions> = async (app, options) => 
       return replayed(body)
     }).then((again) => done(null, again), done)
   })
+
+  async function verifyHardened (request: FastifyRequest, reply: FastifyReply, payload: RequestPayload, { timestamp, nonce, macs }: HardenedHeader): Promise<RequestPayload> {
+    const body = hasBody(request) ? await takeBody(request, reply, payload, { bytesMax: bodyBytesMax, deadlineMs }) : null
+    request.rawBody = body ?? EMPTY
+    const parts = { timestamp, nonce, method: request.method, target: request.raw.url ?? '', body: request.rawBody }
+    const find = (): KeyObject | null => validSecrets(request.principal).find((secret) => anyMacMatches(macs, hardenedMacOf({ ...parts, secret }))) ?? null
+    request.verifiedWith = find()
+    // A cached record does not know the secret of a moment ago: it is read again before anybody is refused for using it.
+    if (request.verifiedWith === null && request.reloadPrincipal !== null && request.principal?.epoch !== '') {
+      await request.reloadPrincipal('')
+      request.verifiedWith = find()
+    }
+    if (request.verifiedWith === null) throw invalid('mac')
+    // Whatever the method: a nonce is accepted once.
+    request.replayId = replayIdOfNonce(nonce)
+    return body === null ? payload : replayed(body)
+  }
+
+  function refuseRotatedSecret (request: FastifyRequest, principal: Principal): void {
+    const used = request.verifiedWith
+    if (used !== null && !validSecrets(principal).some((secret) => secret.equals(used))) throw invalid('rotated')
+  }
+
+  function validSecrets (principal: Principal | null): KeyObject[] {
+    const nowMs = now()
+    return (principal?.signing ?? []).filter(({ untilMs }) => untilMs === null || nowMs < untilMs).map(({ secret }) => secret)
+  }
 }
 
 function judge (request: FastifyRequest, key: string, parsed: SignatureHeader | null, body: Buffer): void {
@@ -106,7 +149,7 @@ function replayed (body: Buffer): RequestPayload {
   return Object.assign(stream, { receivedEncodedLength: body.length })
 }
 
-function invalid (reason: 'grammar' | 'clock' | 'mac'): ApiError {
+function invalid (reason: 'grammar' | 'clock' | 'mac' | 'rotated'): ApiError {
   return new ApiError('signature_invalid', { reason })
 }
 

@@ -1,6 +1,6 @@
 /** Commands over the records: organizations, keys, imports, watermarks. */
 import type { Command } from 'commander'
-import { OperationError, type ImportedFile, type RefusedFile } from '../../evaluation/operator.ts'
+import { OperationError, type ImportedFile, type OperationName, type RefusedFile } from '../../evaluation/operator.ts'
 import { listBlueprintFiles, readBlueprintFile } from './files.ts'
 import { EXIT, note, printAnswer, progress, table } from './output.ts'
 import { fieldsOf, warnWhenAlone, withStore } from './store.ts'
@@ -8,7 +8,7 @@ import { fieldsOf, warnWhenAlone, withStore } from './store.ts'
 const JSON_OPTION = ['--json', 'print one JSON object instead of words'] as const
 
 interface JsonOption { json?: boolean }
-interface KeyCreateOptions extends JsonOption { org: string, name?: string, permissions?: string, ipAllow?: string[], rpm?: string, rph?: string, expires?: string, canary?: boolean, label?: string }
+interface KeyCreateOptions extends JsonOption { org: string, name?: string, permissions?: string, ipAllow?: string[], rpm?: string, rph?: string, expires?: string, canary?: boolean, label?: string, signingProfile?: string }
 
 export function addRecordCommands (program: Command): void {
   addOrgCommands(program)
@@ -34,6 +34,7 @@ function addOrgCommands (program: Command): void {
 
 function addKeyCommands (program: Command): void {
   const key = program.command('key').description('API keys of an organization')
+  addSigningCommands(key)
   key.command('create').description('create a key; its value is printed this once and never again')
     .requiredOption('--org <id>', 'organization that the key speaks for').option('--name <name>', 'what the key is for')
     .option('--permissions <list>', 'comma-separated: governance:read, governance:evaluate, admin (admin includes both)')
@@ -41,7 +42,8 @@ function addKeyCommands (program: Command): void {
     .option('--label <where>', 'where the canary key is planted; stands in the event that its use raises')
     .option('--ip-allow <cidr>', 'address or range that may use the key; repeat or separate by commas (default: every address)', collect)
     .option('--rpm <n>', 'requests a minute (default: 60; at most 100000)').option('--rph <n>', 'requests an hour (default: 1000; at most 100000)')
-    .option('--expires <date>', 'ISO 8601, in the future, such as 2027-01-31T12:00:00Z (default: never)').option(...JSON_OPTION)
+    .option('--expires <date>', 'ISO 8601, in the future, such as 2027-01-31T12:00:00Z (default: never)')
+    .option('--signing-profile <profile>', 'published (default), or hardened: requests are signed with a secret of their own, which is printed this once').option(...JSON_OPTION)
     .addHelpText('after', '\nExample:\n  $ fb key create --org org_01J… --name "nightly audit" --permissions governance:read,governance:evaluate --ip-allow 203.0.113.0/24\n  $ fb key create --org org_01J… --canary --label "wiki, deployment page"')
     .action(createKey)
   key.command('list').description('list the keys of an organization; only prefixes are known').requiredOption('--org <id>', 'organization').option(...JSON_OPTION)
@@ -59,21 +61,41 @@ function addKeyCommands (program: Command): void {
   key.command('revoke').description('revoke a key; no request that begins after this command returned succeeds').argument('<id-or-prefix>', 'key_… or the first 12 characters')
     .option(...JSON_OPTION).addHelpText('after', '\nA revoked key never works again. Repeating the command is safe.\n\nExample:\n  $ fb key revoke key_01J…')
     .action(async (wanted: string, options: JsonOption) => {
-      const answer = fieldsOf(await withStore(async (store) => {
-        const revoked = await store.run('key.revoke', { key: wanted })
-        warnWhenAlone(store)
-        return revoked
-      }))
+      const answer = fieldsOf(await runAndTell('key.revoke', { key: wanted }))
       printAnswer(options.json === true, answer, () => `revoked ${String(answer['id'])}  ${String(answer['prefix'])}…  at ${String(answer['revoked_at'])}`)
     })
 }
 
-async function changeKey (operation: 'key.suspend' | 'key.resume', wanted: string, json: boolean): Promise<void> {
-  const answer = fieldsOf(await withStore(async (store) => {
-    const changed = await store.run(operation, { key: wanted })
+function addSigningCommands (key: Command): void {
+  key.command('rotate-signing-secret').description('give a hardened key a new signing secret; it is printed this once').argument('<id-or-prefix>', 'key_… or the first 12 characters')
+    .option('--grace <duration>', 'how long the secret before works on, such as 30m, 24h or 7d (at most), or none', '24h').option(...JSON_OPTION)
+    .addHelpText('after', '\nAt most two secrets work at a time: a second rotation ends the oldest at once.\n\nExample:\n  $ fb key rotate-signing-secret key_01J… --grace 2h')
+    .action(async (wanted: string, options: JsonOption & { grace: string }) => {
+      const answer = fieldsOf(await runAndTell('key.rotate-signing-secret', { key: wanted, grace: options.grace }))
+      if (typeof answer['warning'] === 'string') note(`warning: ${answer['warning']}`)
+      printAnswer(options.json === true, answer, () => `signing secret of ${String(answer['id'])}\n\n  ${String(answer['signing_secret'])}\n\nThis value is shown once. ` +
+        (answer['previous_until'] === null ? 'The secret before no longer works.' : `The secret before works until ${String(answer['previous_until'])}.`))
+    })
+  key.command('debug').description('for a time, record what differed in each refused signature of a key').argument('<id-or-prefix>', 'key_… or the first 12 characters')
+    .requiredOption('--for <duration>', 'such as 30m (at most 24h), or off').option(...JSON_OPTION)
+    .addHelpText('after', '\nThe partner sees the published sentences only; the reason stands in the audit row: fb doctor <watermark> reads it.\n\nExample:\n  $ fb key debug fb_live_ab12 --for 30m')
+    .action(async (wanted: string, options: JsonOption & { for: string }) => {
+      const answer = fieldsOf(await runAndTell('key.debug', { key: wanted, for: options.for }))
+      printAnswer(options.json === true, answer, () => answer['debug_until'] === null ? `refused signatures of ${String(answer['id'])} are no longer explained` : `refused signatures of ${String(answer['id'])} are explained until ${String(answer['debug_until'])}`)
+    })
+}
+
+/** Runs an operation that changes a key, and says so when running instances do not learn of it. */
+async function runAndTell (operation: OperationName, args: object): Promise<object> {
+  return await withStore(async (store) => {
+    const changed = await store.run(operation, args)
     warnWhenAlone(store)
     return changed
-  }))
+  })
+}
+
+async function changeKey (operation: 'key.suspend' | 'key.resume', wanted: string, json: boolean): Promise<void> {
+  const answer = fieldsOf(await runAndTell(operation, { key: wanted }))
   printAnswer(json, answer, () => `${String(answer['state'])} ${String(answer['id'])}  ${String(answer['prefix'])}…`)
 }
 
@@ -89,10 +111,12 @@ async function createKey (options: KeyCreateOptions): Promise<void> {
     ip_allow: splitList(options.ipAllow ?? []),
     rpm: wholeNumber(options.rpm, '--rpm'),
     rph: wholeNumber(options.rph, '--rph'),
-    expires: options.expires
+    expires: options.expires,
+    signing_profile: options.signingProfile
   }
   const made = fieldsOf(await withStore((store) => store.run('key.create', args)))
-  printAnswer(options.json === true, made, () => `key ${String(made['id'])}\n\n  ${String(made['key'])}\n\nThis value is shown once; only its digest is stored. ` +
+  const secret = made['signing_secret'] === undefined ? '' : `signing secret, shown once as well\n\n  ${String(made['signing_secret'])}\n\n`
+  printAnswer(options.json === true, made, () => `key ${String(made['id'])}\n\n  ${String(made['key'])}\n\nThis value is shown once; only its digest is stored.\n${secret}` +
     `Prefix ${String(made['prefix'])}, permissions ${String(made['permissions'])}, expires ${String(made['expires_at'] ?? 'never')}.`)
 }
 
@@ -133,7 +157,7 @@ function describeImport (imported: ImportedFile[], refused: RefusedFile[]): stri
 
 function keyTable (keys: unknown): string {
   if (!Array.isArray(keys) || keys.length === 0) return 'no keys'
-  const columns = ['id', 'prefix', 'name', 'permissions', 'state', 'rpm', 'rph', 'ip_allow', 'expires_at']
+  const columns = ['id', 'prefix', 'name', 'permissions', 'state', 'signing_profile', 'rpm', 'rph', 'ip_allow', 'expires_at']
   return table(columns, keys.map((key: Record<string, unknown>) => columns.map((column) => cell(key[column]))))
 }
 

@@ -1,6 +1,7 @@
 /** Keys of one organization. The digest goes in and never comes out. */
-import { and, desc, eq, inArray } from 'drizzle-orm'
+import { and, desc, eq, inArray, sql } from 'drizzle-orm'
 import type { Permission } from '../../plugins/context.ts'
+import type { SigningProfile } from '../../plugins/lib/hardened-signature.ts'
 import type { Db } from '../client.ts'
 import { apiKeys } from '../schema.ts'
 
@@ -17,7 +18,14 @@ export interface NewKey {
   createdBy: string
   /** Set: a canary key, which never works. */
   canaryLabel?: string | null
+  /** Default published. */
+  signingProfile?: SigningProfile
+  /** With the hardened profile, and only with it: the signing secret, sealed (`newSigningSecret`). */
+  sealedSigningSecret?: string | null
 }
+
+/** `previousUntil` is null when no earlier secret is valid any more. */
+export interface RotatedSecret { previousUntil: Date | null }
 
 const PUBLIC_COLUMNS = {
   id: apiKeys.id,
@@ -33,7 +41,10 @@ const PUBLIC_COLUMNS = {
   createdAt: apiKeys.createdAt,
   revokedAt: apiKeys.revokedAt,
   canaryLabel: apiKeys.canaryLabel,
-  suspendedReason: apiKeys.suspendedReason
+  suspendedReason: apiKeys.suspendedReason,
+  signingProfile: apiKeys.signingProfile,
+  previousSigningSecretUntil: apiKeys.previousSigningSecretUntil,
+  debugUntil: apiKeys.debugUntil
 }
 
 export type KeyRow = Pick<typeof apiKeys.$inferSelect, keyof typeof PUBLIC_COLUMNS>
@@ -53,4 +64,21 @@ export async function revokeKey (db: Db, orgId: string, keyId: string, by: { act
     .where(and(eq(apiKeys.orgId, orgId), eq(apiKeys.id, keyId), inArray(apiKeys.state, ['active', 'suspended', 'inactive'])))
     .returning({ id: apiKeys.id })
   return rows.length === 1
+}
+
+/**
+ * Makes a sealed secret the signing secret of a hardened key. The one before stays valid for `graceSeconds`, 0 for not at all; one before
+ * that stops at once: at most two are valid. Null when the organization has no such key, or it is of the published profile or revoked.
+ * Bump its epoch afterwards.
+ */
+export async function rotateSigningSecret (db: Db, orgId: string, keyId: string, change: { sealedSecret: string, graceSeconds: number }): Promise<RotatedSecret | null> {
+  const keeps = change.graceSeconds > 0
+  const [row] = await db.update(apiKeys).set({
+    sealedSigningSecret: change.sealedSecret,
+    sealedPreviousSigningSecret: keeps ? sql`${apiKeys.sealedSigningSecret}` : null,
+    // Whole milliseconds, as every instance compares it.
+    previousSigningSecretUntil: keeps ? sql`date_trunc('milliseconds', now() + ${change.graceSeconds} * interval '1 second')` : null
+  }).where(and(eq(apiKeys.orgId, orgId), eq(apiKeys.id, keyId), eq(apiKeys.signingProfile, 'hardened'), inArray(apiKeys.state, ['active', 'suspended', 'inactive'])))
+    .returning({ previousUntil: apiKeys.previousSigningSecretUntil })
+  return row ?? null
 }

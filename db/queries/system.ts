@@ -1,6 +1,8 @@
 /** The queries that cross organizations, together, for review: authentication, the queue, the audit trail, operators' look-ups. */
-import { and, eq, gte, inArray, lt, or, sql, type SQL } from 'drizzle-orm'
-import type { AuditRow, KeyRecord, Permission } from '../../plugins/context.ts'
+import { and, eq, gt, gte, inArray, isNotNull, lt, or, sql, type SQL } from 'drizzle-orm'
+import type { AuditRow, KeyRecord, Permission, SigningSecret } from '../../plugins/context.ts'
+import { openSigningSecret, type SigningProfile } from '../../plugins/lib/hardened-signature.ts'
+import type { MasterKeys } from '../../plugins/lib/sealed-secret.ts'
 import { auditParameters, INSERT_AUDIT_ROWS } from '../audit-statement.ts'
 import type { Database, Db } from '../client.ts'
 import { apiKeys, auditRows, evaluationItems, evaluations, scenarios } from '../schema.ts'
@@ -16,7 +18,8 @@ export interface ClaimedEvaluation { id: string, orgId: string, attempt: number 
 /** `graph`: its JSON text, for the thread that reads it. */
 export interface WorkItem { position: number, scenarioId: string, name: string, graph: string | null }
 
-export async function findKeyByDigest (db: Db, digest: Buffer): Promise<KeyRecord | null> {
+/** A hardened key's secrets are opened with the master keys; rejects when a valid one does not open. */
+export async function findKeyByDigest (db: Db, digest: Buffer, masterKeys: MasterKeys): Promise<KeyRecord | null> {
   const [row] = await db.select().from(apiKeys).where(eq(apiKeys.digest, digest))
   if (row === undefined) return null
   return {
@@ -29,8 +32,19 @@ export async function findKeyByDigest (db: Db, digest: Buffer): Promise<KeyRecor
     perHour: row.perHour,
     state: row.state,
     expiresAtMs: row.expiresAt?.getTime() ?? null,
-    ...(row.canaryLabel === null ? {} : { canaryLabel: row.canaryLabel })
+    ...(row.canaryLabel === null ? {} : { canaryLabel: row.canaryLabel }),
+    // A dead key is refused whatever its secret was.
+    ...(row.sealedSigningSecret === null || row.state !== 'active' ? {} : { signing: signingOf(row.id, row.sealedSigningSecret, row, masterKeys) }),
+    ...(row.debugUntil === null ? {} : { debugUntilMs: row.debugUntil.getTime() })
   }
+}
+
+function signingOf (keyId: string, sealed: string, row: Pick<typeof apiKeys.$inferSelect, 'sealedPreviousSigningSecret' | 'previousSigningSecretUntil'>, masterKeys: MasterKeys): SigningSecret[] {
+  const current = { secret: openSigningSecret(sealed, keyId, masterKeys), untilMs: null }
+  const untilMs = row.previousSigningSecretUntil?.getTime() ?? 0
+  // What has stopped being valid may have lost its master key as well.
+  if (row.sealedPreviousSigningSecret === null || untilMs <= Date.now()) return [current]
+  return [current, { secret: openSigningSecret(row.sealedPreviousSigningSecret, keyId, masterKeys), untilMs }]
 }
 
 function isPermission (text: string): text is Permission {
@@ -144,9 +158,9 @@ export async function countAuditRows (db: Db, watermarks: readonly string[]): Pr
   return row?.count ?? 0
 }
 
-export interface KeyForOperator { id: string, orgId: string, prefix: string, state: KeyRecord['state'], revokedAt: Date | null }
+export interface KeyForOperator { id: string, orgId: string, prefix: string, state: KeyRecord['state'], revokedAt: Date | null, signingProfile: SigningProfile }
 
-const KEY_FOR_OPERATOR = { id: apiKeys.id, orgId: apiKeys.orgId, prefix: apiKeys.prefix, state: apiKeys.state, revokedAt: apiKeys.revokedAt }
+const KEY_FOR_OPERATOR = { id: apiKeys.id, orgId: apiKeys.orgId, prefix: apiKeys.prefix, state: apiKeys.state, revokedAt: apiKeys.revokedAt, signingProfile: apiKeys.signingProfile }
 
 /** Keys by id or 12-character prefix; prefixes are not unique, so there may be several. */
 export async function findKeysByIdOrPrefix (db: Db, idOrPrefix: string): Promise<KeyForOperator[]> {
@@ -160,6 +174,29 @@ export async function revokeKeyById (db: Db, keyId: string, by: { actor: string,
     .where(and(eq(apiKeys.id, keyId), sql`${apiKeys.state} <> 'revoked'`))
     .returning(KEY_FOR_OPERATOR)
   return row ?? null
+}
+
+/** From now on for so long a refused signature of the key says in its audit row what differed; null switches that off. Bump the key's epoch afterwards. */
+export async function debugKey (db: Db, keyId: string, forMs: number | null): Promise<Date | null> {
+  const [row] = await db.update(apiKeys)
+    .set({ debugUntil: forMs === null ? null : sql`date_trunc('milliseconds', now() + ${forMs} * interval '1 millisecond')` })
+    .where(eq(apiKeys.id, keyId)).returning({ debugUntil: apiKeys.debugUntil })
+  return row?.debugUntil ?? null
+}
+
+const SEALED = { current: apiKeys.sealedSigningSecret, previous: apiKeys.sealedPreviousSigningSecret } as const
+
+/** Sealed signing secrets of keys in the order of their ids, for the rotation of the master key. */
+export async function listSealedSigningSecrets (db: Db, which: keyof typeof SEALED, page: { afterId: string, limit: number }): Promise<Array<{ id: string, sealedSecret: string }>> {
+  const rows = await db.select({ id: apiKeys.id, sealedSecret: SEALED[which] }).from(apiKeys)
+    .where(and(gt(apiKeys.id, page.afterId), isNotNull(SEALED[which]))).orderBy(apiKeys.id).limit(page.limit)
+  return rows.flatMap(({ id, sealedSecret }) => sealedSecret === null ? [] : [{ id, sealedSecret }])
+}
+
+/** Only while it is still the one that was read. */
+export async function replaceSealedSigningSecret (db: Db, which: keyof typeof SEALED, change: { id: string, from: string, to: string }): Promise<void> {
+  await db.update(apiKeys).set(which === 'current' ? { sealedSigningSecret: change.to } : { sealedPreviousSigningSecret: change.to })
+    .where(and(eq(apiKeys.id, change.id), eq(SEALED[which], change.from)))
 }
 
 /** Every key as a replay of past requests needs it. */

@@ -29,5 +29,12 @@ export const apiKeys = pgTable('api_keys', {
   suspendedReason: text('suspended_reason'),
   revokedAt: timestamp('revoked_at', { withTimezone: true }),
   revokedBy: text('revoked_by'),
-  revokedReason: text('revoked_reason')
+  revokedReason: text('revoked_reason'),
+  signingProfile: text('signing_profile', { enum: ['published', 'hardened'] }).notNull().default('published'),
+  /** The signing secret of a hardened key (plugins/lib/hardened-signature.ts), and until a time the one before its rotation. */
+  sealedSigningSecret: text('sealed_signing_secret'),
+  sealedPreviousSigningSecret: text('sealed_previous_signing_secret'),
+  previousSigningSecretUntil: timestamp('previous_signing_secret_until', { withTimezone: true }),
+  /** Until then a refused signature's audit row says what differed. */
+  debugUntil: timestamp('debug_until', { withTimezone: true })
 })

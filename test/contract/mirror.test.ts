@@ -48,6 +48,7 @@ const COVERED_ELSEWHERE: Record<string, string> = {
   'evaluation/operator-arguments.ts': 'test/evaluation/operator.test.ts',
   'evaluation/operator-options.ts': 'test/contract/governance.test.ts',
   'evaluation/operator-secrets.ts': 'test/contract/webhooks.test.ts',
+  'evaluation/operator-signing.ts': 'test/contract/hardened-signature.test.ts',
   'evaluation/operator-suppressions.ts': 'test/contract/suppressions.test.ts',
   'evaluation/operator-trace.ts': 'test/threats/leaked-marks.test.ts',
   'evaluation/results.ts': 'test/threats/leaked-marks.test.ts',
