@@ -1,36 +1,18 @@
-import { createHmac } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import t from 'tap'
+import { hardenedMacOf, parseHardenedHeader, signHardened } from '../../plugins/lib/hardened-signature.ts'
 import { anyMacMatches, macOf, parseSignatureHeader, pathOf, signRequest, TOLERANCE_SECONDS } from '../../plugins/lib/hmac.ts'
+import { bodyOf, type HardenedVector, type SignatureVector, type Vector } from '../helper/vectors.ts'
 import { mintResultToken, verifyResultToken } from '../../plugins/lib/result-token.ts'
 
-interface SignatureVector {
-  name: string
-  key: string
-  now: number
-  t: number
-  method: string
-  target: string
-  path: string
-  body?: string
-  body_base64?: string
-  body_repeat?: { prefix: string, text: string, times: number, suffix: string }
-  header: string
-  canonical: boolean
-  valid: boolean
-  reason?: 'grammar' | 'clock' | 'mac'
-}
 interface TokenVector { name: string, now: number, token: string, valid: boolean, reason?: string }
 
 const read = (name: string): any => JSON.parse(readFileSync(`test/vectors/${name}`, 'utf8'))
 const signatures = read('request-signature.json') as { tolerance_seconds: number, vectors: SignatureVector[] }
+const hardened = read('hardened-signature.json') as { tolerance_seconds: number, vectors: HardenedVector[] }
 const tokens = read('result-token.json') as { secret_hex: string, claims: Record<string, string | number>, vectors: TokenVector[] }
 const REASONS = ['header', 'parts', 'encoding', 'signature', 'claims', 'expired', 'future']
-
-function bodyOf ({ body, body_base64: base64, body_repeat: repeat }: SignatureVector): Buffer {
-  if (repeat !== undefined) return Buffer.from(repeat.prefix + repeat.text.repeat(repeat.times) + repeat.suffix)
-  return base64 === undefined ? Buffer.from(body ?? '') : Buffer.from(base64, 'base64')
-}
 
 // What the service would say: null, or the check that refuses.
 function judgeSignature (vector: SignatureVector): string | null {
@@ -43,7 +25,7 @@ function judgeSignature (vector: SignatureVector): string | null {
 
 // The contract's sentences again, with nothing of ours.
 function judgeAlone (vector: SignatureVector): string | null {
-  const parts = vector.header.split(',').map((part) => part.trim())
+  const parts = vector.header.split(',').map((part) => part.replace(/^[ \t]+|[ \t]+$/g, ''))
   const times = parts.filter((part) => part === 't' || part.startsWith('t=')).map((part) => part.slice(2))
   const macs = parts.filter((part) => part === 'v1' || part.startsWith('v1=')).map((part) => part.slice(3))
   const [time = ''] = times
@@ -52,6 +34,12 @@ function judgeAlone (vector: SignatureVector): string | null {
   if (Math.abs(vector.now - Number(time)) > 300) return 'clock'
   const mac = createHmac('sha256', vector.key).update(Buffer.concat([Buffer.from(`${time}.${vector.method.toUpperCase()}.${vector.path}.`), bodyOf(vector)])).digest('hex')
   return macs.includes(mac) ? null : 'mac'
+}
+
+// What is signed, as the vector tells it.
+function isSigned (vector: Vector, message: Buffer): boolean {
+  if (vector.signed_sha256 !== undefined) return createHash('sha256').update(message).digest('hex') === vector.signed_sha256
+  return message.equals(vector.signed === undefined ? Buffer.from(vector.signed_base64 ?? '', 'base64') : Buffer.from(vector.signed))
 }
 
 t.test('request signatures: at least forty vectors, each with a name of its own and one way to read its body', async (t) => {
@@ -74,6 +62,15 @@ t.test('request signatures: node:crypto alone computes every canonical header', 
   }
 })
 
+t.test('request signatures: every vector tells what must be signed and the MAC of it', async (t) => {
+  for (const vector of signatures.vectors) {
+    const message = Buffer.concat([Buffer.from(`${vector.t}.${vector.method.toUpperCase()}.${vector.path}.`), bodyOf(vector)])
+    t.ok(isSigned(vector, message), vector.name)
+    t.equal(createHmac('sha256', vector.key).update(message).digest('hex'), vector.mac, vector.name)
+    if (vector.valid) t.ok(vector.header.includes(vector.mac), vector.name)
+  }
+})
+
 t.test('request signatures: the service signs what clients sign', async (t) => {
   for (const vector of signatures.vectors.filter(({ canonical }) => canonical)) {
     t.equal(signRequest({ key: vector.key, timestampSeconds: vector.t, method: vector.method, path: vector.target, body: bodyOf(vector) }), vector.header, vector.name)
@@ -84,6 +81,64 @@ t.test('request signatures: the service and an independent reading of the contra
   for (const vector of signatures.vectors) {
     t.equal(judgeSignature(vector), vector.reason ?? null, vector.name)
     t.equal(judgeAlone(vector), vector.reason ?? null, `${vector.name}, independently`)
+  }
+})
+
+// What the service would say of a hardened key with these secrets.
+function judgeHardened (vector: HardenedVector): string | null {
+  const parsed = parseHardenedHeader(vector.header)
+  if (parsed === null) return 'grammar'
+  if (Math.abs(vector.now - parsed.timestampSeconds) > TOLERANCE_SECONDS) return 'clock'
+  const { timestamp, nonce, macs } = parsed
+  return secretsOf(vector).some((secret) => anyMacMatches(macs, hardenedMacOf({ secret, timestamp, nonce, method: vector.method, target: vector.target, body: bodyOf(vector) }))) ? null : 'mac'
+}
+
+function secretsOf ({ secret, previous_secret: previous, previous_until: until = 0, now }: HardenedVector): string[] {
+  return previous !== undefined && now < until ? [secret, previous] : [secret]
+}
+
+function hardenedMessage ({ t: time, n, method, target, ...rest }: HardenedVector): string {
+  return `v2.${time}.${n}.${method.toUpperCase()}.${target}.${createHash('sha256').update(bodyOf(rest)).digest('hex')}`
+}
+
+// docs/signing.md again, with nothing of ours.
+function judgeHardenedAlone (vector: HardenedVector): string | null {
+  const parts = vector.header.split(',').map((part) => part.replace(/^[ \t]+|[ \t]+$/g, ''))
+  const valuesOf = (name: string): string[] => parts.filter((part) => part === name || part.startsWith(`${name}=`)).map((part) => part.slice(name.length + 1))
+  const [times, nonces, macs] = [valuesOf('t'), valuesOf('n'), valuesOf('v2')]
+  const readable = vector.header.length <= 1024 && times.length === 1 && /^[1-9][0-9]{0,10}$/.test(times.join()) && nonces.length === 1 && /^[A-Za-z0-9_-]{16,64}$/.test(nonces.join()) &&
+    macs.length >= 1 && macs.length <= 2 && macs.every((mac) => /^[0-9a-f]{64}$/.test(mac))
+  if (!readable) return 'grammar'
+  if (Math.abs(vector.now - Number(times.join())) > 300) return 'clock'
+  return secretsOf(vector).some((secret) => macs.includes(createHmac('sha256', secret).update(hardenedMessage({ ...vector, t: Number(times.join()), n: nonces.join() })).digest('hex'))) ? null : 'mac'
+}
+
+t.test('hardened signatures: at least sixty vectors, each with a name of its own, one body, and what must be signed', async (t) => {
+  const { vectors } = hardened
+  t.ok(vectors.length >= 60 && vectors.filter(({ valid }) => valid).length >= 30)
+  t.equal(new Set(vectors.map(({ name }) => name)).size, vectors.length)
+  t.equal(hardened.tolerance_seconds, TOLERANCE_SECONDS)
+  for (const vector of vectors) {
+    const { name, valid, reason, body, body_base64: base64, body_repeat: repeat } = vector
+    t.equal([body, base64, repeat].filter((one) => one !== undefined).length, 1, name)
+    t.equal(valid, reason === undefined, name)
+    t.ok(isSigned(vector, Buffer.from(hardenedMessage(vector))), name)
+    t.equal(createHmac('sha256', vector.secret).update(hardenedMessage(vector)).digest('hex'), vector.mac, name)
+  }
+})
+
+t.test('hardened signatures: node:crypto alone computes every canonical header, and the service signs what clients sign', async (t) => {
+  for (const vector of hardened.vectors.filter(({ canonical }) => canonical)) {
+    const { name, secret, t: timestampSeconds, n: nonce, method, target, mac, header } = vector
+    t.equal(`t=${timestampSeconds},n=${nonce},v2=${mac}`, header, name)
+    t.equal(signHardened({ secret, timestampSeconds, nonce, method, target, body: bodyOf(vector) }), header, name)
+  }
+})
+
+t.test('hardened signatures: the service and an independent reading give the same verdict on every vector', async (t) => {
+  for (const vector of hardened.vectors) {
+    t.equal(judgeHardened(vector), vector.reason ?? null, vector.name)
+    t.equal(judgeHardenedAlone(vector), vector.reason ?? null, `${vector.name}, independently`)
   }
 })
 
