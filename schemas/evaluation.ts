@@ -1,10 +1,11 @@
 /** Submitting and following an evaluation. */
 import { Type, type Static } from '@sinclair/typebox'
 import { EvaluationStatus } from './primitives.ts'
+import { FailedScenario } from './scenario.ts'
 
 const SCENARIOS_MAX = 10
 
-const InlineBlueprint = Type.Object({
+export const InlineBlueprint = Type.Object({
   id: Type.String({ minLength: 1, maxLength: 64, pattern: '^[A-Za-z0-9_-]+$' }),
   name: Type.Optional(Type.String({ minLength: 1, maxLength: 120 })),
   blueprint: Type.Object({}, { additionalProperties: true }),
@@ -26,7 +27,9 @@ export const EvaluateAccepted = Type.Object({
   result_token: Type.String()
 })
 
-const gaps = { score: Type.Integer(), violations: Type.Integer(), critical: Type.Integer(), compliance_gaps: Type.Array(Type.String()), modules: Type.Integer() }
+export const ScenarioCounts = Type.Object({
+  id: Type.String(), name: Type.String(), score: Type.Integer(), violations: Type.Integer(), critical: Type.Integer(), compliance_gaps: Type.Array(Type.String()), modules: Type.Integer()
+})
 
 export const EvaluationProgress = Type.Object({
   evaluation_id: Type.String(),
@@ -34,8 +37,5 @@ export const EvaluationProgress = Type.Object({
   total_scenarios: Type.Integer(),
   completed: Type.Integer(),
   error: Type.Optional(Type.String()),
-  scenarios: Type.Optional(Type.Array(Type.Union([
-    Type.Object({ id: Type.String(), name: Type.String(), ...gaps }),
-    Type.Object({ id: Type.String(), name: Type.String(), error: Type.String() })
-  ])))
+  scenarios: Type.Optional(Type.Array(Type.Union([ScenarioCounts, FailedScenario])))
 })

@@ -5,7 +5,7 @@ import { Violation } from './scenario.ts'
 
 const count = Type.Integer()
 const scoreOrNull = Type.Union([Type.Integer(), Type.Null()])
-const BySeverity = Type.Object({ critical: count, high: count, medium: count, low: count, info: count })
+export const BySeverity = Type.Object({ critical: count, high: count, medium: count, low: count, info: count })
 
 export const GovernanceSummary = Type.Object({
   catalogue_version: Type.String(),

@@ -5,7 +5,8 @@ import { Frameworks, Platform, Severity } from './primitives.ts'
 const listed = { code: Type.String(), title: Type.String(), description: Type.String(), severity: Severity, frameworks: Frameworks }
 const Steps = Type.Array(Type.String())
 
-export const PolicyList = Type.Object({ policies: Type.Array(Type.Object(listed)) })
+export const Policy = Type.Object(listed)
+export const PolicyList = Type.Object({ policies: Type.Array(Policy) })
 
 export const PolicyDetail = Type.Object({
   ...listed,

@@ -2,12 +2,14 @@
 import { Type } from '@sinclair/typebox'
 import { EvaluationStatus, Frameworks, Platform, Severity, Timestamp } from './primitives.ts'
 
+export const ModuleReference = Type.Object({ id: Type.String(), name: Type.String(), type: Type.String() })
+
 const violation = {
   ref: Type.String(),
   code: Type.String(),
   title: Type.String(),
   severity: Severity,
-  module: Type.Union([Type.Object({ id: Type.String(), name: Type.String(), type: Type.String() }), Type.Null()]),
+  module: Type.Union([ModuleReference, Type.Null()]),
   message: Type.String(),
   frameworks: Frameworks
 }
@@ -15,16 +17,18 @@ const violation = {
 export const Violation = Type.Object(violation)
 
 /** A finding that counts neither way, with who said why for how long in one place: the suppression. */
-const SuppressedViolation = Type.Object({ ...violation, suppression: Type.Object({ id: Type.String(), reason: Type.String(), expires_at: Timestamp }) })
+export const SuppressedViolation = Type.Object({ ...violation, suppression: Type.Object({ id: Type.String(), reason: Type.String(), expires_at: Timestamp }) })
+
+export const ModuleSummary = Type.Object({
+  id: Type.String(), name: Type.String(), type: Type.String(), worst_severity: Severity, codes: Type.Array(Type.String()), violations: Type.Integer()
+})
 
 const judged = {
   evaluation_status: EvaluationStatus,
   evaluated_at: Type.Union([Timestamp, Type.Null()]),
   score: Type.Integer(),
   violations: Type.Array(Violation),
-  module_summary: Type.Array(Type.Object({
-    id: Type.String(), name: Type.String(), type: Type.String(), worst_severity: Severity, codes: Type.Array(Type.String()), violations: Type.Integer()
-  })),
+  module_summary: Type.Array(ModuleSummary),
   evaluated_codes: Type.Array(Type.String()),
   passing_count: Type.Integer(),
   failing_count: Type.Integer(),
@@ -33,18 +37,16 @@ const judged = {
 
 export const ScenarioResults = Type.Object({ id: Type.String(), name: Type.String(), evaluation_id: Type.String(), modules: Type.Integer(), catalogue_version: Type.String(), ...judged })
 
-const failed = Type.Object({ id: Type.String(), name: Type.String(), error: Type.String() })
+export const JudgedScenario = Type.Object({ id: Type.String(), name: Type.String(), modules: Type.Integer(), catalogue_version: Type.String(), ...judged })
+/** A scenario that could not be judged; the batch goes on without it. */
+export const FailedScenario = Type.Object({ id: Type.String(), name: Type.String(), error: Type.String() })
 
-export const FullResults = Type.Object({
-  evaluation_id: Type.String(),
-  scenarios: Type.Array(Type.Union([
-    Type.Object({ id: Type.String(), name: Type.String(), modules: Type.Integer(), catalogue_version: Type.String(), ...judged }),
-    failed
-  ]))
-})
+export const FullResults = Type.Object({ evaluation_id: Type.String(), scenarios: Type.Array(Type.Union([JudgedScenario, FailedScenario])) })
+
+export const Scenario = Type.Object({ id: Type.String(), name: Type.String(), platform: Platform, modules: Type.Integer(), imported_at: Timestamp })
 
 export const ScenarioList = Type.Object({
-  scenarios: Type.Array(Type.Object({ id: Type.String(), name: Type.String(), platform: Platform, modules: Type.Integer(), imported_at: Timestamp })),
+  scenarios: Type.Array(Scenario),
   next_cursor: Type.Union([Type.String(), Type.Null()])
 })
 

@@ -3,7 +3,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import { Timestamp } from './primitives.ts'
 
 const Url = Type.String({ minLength: 1, maxLength: 2048 })
-const Event = Type.Union([Type.Literal('evaluation.complete'), Type.Literal('evaluation.error'), Type.Literal('webhook.disabled')])
+export const Event = Type.Union([Type.Literal('evaluation.complete'), Type.Literal('evaluation.error'), Type.Literal('webhook.disabled')])
 const Events = Type.Array(Event, { minItems: 1, maxItems: 3, uniqueItems: true })
 const Description = Type.String({ maxLength: 200, pattern: '^[^\\u0000-\\u001f\\u007f]*$' })
 const orNull = <T extends ReturnType<typeof Type.String> | ReturnType<typeof Type.Integer>>(schema: T) => Type.Union([schema, Type.Null()])
@@ -40,13 +40,15 @@ export const WebhookCreated = Type.Object({ ...webhook, signing_secret: Type.Str
 export const WebhookSecret = Type.Object({ id: Type.String(), signing_secret: Type.String(), warning: Type.String() })
 export const WebhookDeleted = Type.Object({ id: Type.String(), deleted: Type.Literal(true) })
 
+export const DeliveryAttempt = Type.Object({ at: Timestamp, status: orNull(Type.Integer()), error: orNull(Type.String()), duration_ms: Type.Integer() })
+
 export const Delivery = Type.Object({
   id: Type.String(),
   message_id: Type.String(),
   event: Type.String(),
   evaluation_id: orNull(Type.String()),
   state: Type.String(),
-  attempts: Type.Array(Type.Object({ at: Timestamp, status: orNull(Type.Integer()), error: orNull(Type.String()), duration_ms: Type.Integer() })),
+  attempts: Type.Array(DeliveryAttempt),
   next_attempt_at: orNull(Timestamp),
   watermark: Type.String(),
   replay_of: orNull(Type.String()),

@@ -115,6 +115,7 @@ const COVERED_ELSEWHERE: Record<string, string> = {
   'schemas/request.ts': 'test/threats/leaked-marks.test.ts',
   'schemas/scenario.ts': 'test/schemas/wire.test.ts',
   'schemas/suppression.ts': 'test/contract/suppressions.test.ts',
+  'schemas/webhook-event.ts': 'test/openapi/document.test.ts',
   'schemas/webhook.ts': 'test/contract/webhooks.test.ts'
 }
 

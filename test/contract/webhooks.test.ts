@@ -2,6 +2,7 @@ import t from 'tap'
 import { Webhook as StandardWebhook } from 'standardwebhooks'
 import { verifyWatermark } from '../../plugins/lib/watermark-id.ts'
 import { verifyWebhook } from '../../plugins/lib/webhook-signature.ts'
+import { readDocument } from '../helper/openapi.ts'
 import { startReceiver, type Received } from '../helper/receiver.ts'
 import { call, embedded, FLOW, newCaller, operate, real, start, type Answer, type Caller, type Stores } from '../helper/service.ts'
 
@@ -54,6 +55,7 @@ function suite (stores: Stores): void {
       const evaluationId = await evaluate(caller)
       const [received] = await receiver.next(1) as [Received]
       t.equal(received.path, '/in?x=1')
+      t.same(readDocument().webhookProblemsOf('evaluation.complete', received.headers, received.json), [], 'as the OpenAPI document says')
       t.match(received.json, { event: 'evaluation.complete', evaluation_id: evaluationId, organization_id: caller.orgId })
       const [scenario] = received.json.scenarios
       t.same(Object.keys(scenario), ['id', 'name', 'score', 'violations', 'module_summary', 'evaluated_codes', 'passing_count', 'failing_count'])
