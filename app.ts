@@ -6,7 +6,7 @@ import fastify, { LogController, type FastifyInstance, type FastifyPluginAsync, 
 import { LRUCache } from 'lru-cache'
 import type { Config } from './config.ts'
 import type { Database } from './db/client.ts'
-import { acceptRequest } from './db/queries/accepted-requests.ts'
+import { acceptRequests, type AcceptedRequest } from './db/queries/accepted-requests.ts'
 import { findKeyByDigest } from './db/queries/system.ts'
 import { ApiError, ERROR_CATALOGUE } from './errors.ts'
 import type { Egress } from './evaluation/egress.ts'
@@ -19,6 +19,7 @@ import { ALL_KILLED, type KillState } from './plugins/lib/kill-state.ts'
 import { clientOf } from './plugins/lib/network.ts'
 import { mintWatermark } from './plugins/lib/watermark-id.ts'
 import errorHandler from './plugins/support/error-handler.ts'
+import { groupCommit, type GroupCommit } from './plugins/support/group-commit.ts'
 import { bareHeaders, createEdgeServer } from './plugins/support/http-edge.ts'
 import jsonBody from './plugins/support/json-body.ts'
 import type { Metrics } from './plugins/support/metrics.ts'
@@ -78,10 +79,18 @@ export async function buildApp (config: Config, deps: AppDeps): Promise<FastifyI
   await app.register(errorHandler)
   await app.register(rateLimit, { global: false, cache: FAILURE_ADDRESSES_MAX })
   const perAddress = addressLimiter(app, config.authFailureLimitPerMinute)
+  const accepted = groupCommit<AcceptedRequest, boolean>({
+    name: 'accepted_requests',
+    async write (requests) {
+      const isFirst = await acceptRequests(deps.database.db, requests)
+      return (at) => isFirst[at] === true
+    }
+  })
+  app.addHook('onClose', () => accepted.close())
 
   await app.register(async (surface) => {
     await surface.register(jsonBody)
-    await registerLayers(surface, layerOptions(config, deps, perAddress, now))
+    await registerLayers(surface, layerOptions(config, deps, perAddress, accepted, now))
     limitResultTokens(surface, perAddress)
     const declared = collectRoutes(surface)
     await surface.register(deps.routes ?? v1Routes, {
@@ -138,7 +147,7 @@ function serverOptions (config: Config, deps: AppDeps, now: () => number): Fasti
   }
 }
 
-function layerOptions (config: Config, deps: AppDeps, failures: FailureLimiter, now: () => number): LayersOptions {
+function layerOptions (config: Config, deps: AppDeps, failures: FailureLimiter, accepted: GroupCommit<AcceptedRequest, boolean>, now: () => number): LayersOptions {
   const { db } = deps.database
   const { metrics } = deps
   return {
@@ -148,7 +157,7 @@ function layerOptions (config: Config, deps: AppDeps, failures: FailureLimiter, 
     ipAllowlist: {},
     orgScope: { recordIdSecret: config.secrets.recordId, recordParams: RECORD_PARAMS },
     permissionScopes: {},
-    rateLimits: { store: deps.admission, accepted: { accept: (keyId, replayId, ttlSeconds) => acceptRequest(db, keyId, replayId, ttlSeconds) }, instances: config.instanceCount },
+    rateLimits: { store: deps.admission, accepted: { accept: (keyId, replayId, ttlSeconds) => accepted.submit({ keyId, replayId, ttlSeconds }) }, instances: config.instanceCount },
     anomalyDetection: { raise: deps.raiseAnomaly, keys: { findByDigest: (digest) => findKeyByDigest(db, digest, config.secrets.masterKeys) }, thresholds: config.anomalyThresholds, now },
     watermark: { secret: config.secrets.watermark, audit: deps.audit, refusals: deps.refusals, instance: config.instanceId, now },
     // The environment's flag is absolute: nothing that is lifted while running opens what it closed.

@@ -3,7 +3,8 @@ import { and, eq, gt, gte, inArray, isNotNull, lt, or, sql, type SQL } from 'dri
 import type { AuditRow, KeyRecord, Permission, SigningSecret } from '../../plugins/context.ts'
 import { openSigningSecret, type SigningProfile } from '../../plugins/lib/hardened-signature.ts'
 import type { MasterKeys } from '../../plugins/lib/sealed-secret.ts'
-import { auditParameters, INSERT_AUDIT_ROWS } from '../audit-statement.ts'
+import type { RefusalCount } from '../../plugins/support/audit-log.ts'
+import { arrayLiteral, auditParameters, INSERT_AUDIT_ROWS } from '../audit-statement.ts'
 import type { Database, Db } from '../client.ts'
 import { apiKeys, auditRows, evaluationItems, evaluations, scenarios } from '../schema.ts'
 
@@ -142,10 +143,12 @@ export async function insertAuditRows (database: Database, rows: readonly AuditR
   await database.run(INSERT_AUDIT_ROWS, auditParameters(rows))
 }
 
-export async function addRefusalCounts (db: Db, counts: ReadonlyArray<{ minute: Date, network: string, code: string, count: number }>): Promise<void> {
+/** One array a column: a statement of five hundred rows that is built from values would hold up its process for longer than a request takes. */
+export async function addRefusalCounts (db: Db, counts: readonly RefusalCount[]): Promise<void> {
   if (counts.length === 0) return
-  const values = counts.map(({ minute, network, code, count }) => sql`(${minute.toISOString()}::timestamptz, ${network}, ${code}, ${count}::bigint)`)
-  await db.execute(sql`insert into refusal_counts (minute, network, code, count) values ${sql.join(values, sql`, `)}
+  const column = (read: (one: RefusalCount) => unknown): string => arrayLiteral(counts.map(read))
+  await db.execute(sql`insert into refusal_counts (minute, network, code, count)
+    select * from unnest(${column(({ minute }) => minute.toISOString())}::text::timestamptz[], ${column(({ network }) => network)}::text::text[], ${column(({ code }) => code)}::text::text[], ${column(({ count }) => count)}::text::bigint[])
     on conflict (minute, network, code) do update set count = refusal_counts.count + excluded.count`)
 }
 

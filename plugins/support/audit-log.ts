@@ -1,108 +1,26 @@
 /**
- * The audit log's two writers. `groupCommitSink`: one row per answered request, durable before the answer leaves; one
- * statement is in flight and whatever arrives meanwhile is the next batch, so no timer trades latency for throughput.
+ * The audit log's two writers. `groupCommitSink`: one row per answered request, durable before the answer leaves.
  * `refusalCounter`: refusals before authentication, counted per network and minute, so that a flood of them costs a bounded
  * number of rows. When the database is down the sink answers `unavailable` (503) and the counter keeps what it has.
  */
-import { ApiError } from '../../errors.ts'
 import type { AuditRow, AuditSink, RefusalCounter } from '../context.ts'
 import { networkOf } from '../lib/network.ts'
+import { groupCommit, type GroupCommitLimits } from './group-commit.ts'
 
 const MINUTE_MS = 60_000
 const FLUSH_BATCH_MAX = 500
 
-export interface GroupCommitOptions {
-  /** Writes the rows in one statement; resolves once they are durable. Give it a deadline of its own: it is never run twice at a time. */
-  readonly write: (rows: AuditRow[]) => Promise<void>
-  /** Rows per statement. Default 500. */
-  readonly batchMax?: number
-  /** Rows waiting. Default 10 000; one more is refused at once. */
-  readonly queueMax?: number
-  /** How long a row may wait for its durability. Default 3000. A row that was given up may still be written. */
-  readonly deadlineMs?: number
-}
-
-interface Pending {
-  readonly row: AuditRow
-  readonly expiresAtMs: number
-  readonly resolve: () => void
-  readonly reject: (err: Error) => void
-}
-
-export function groupCommitSink (options: GroupCommitOptions): AuditSink & { close (): Promise<void> } {
-  const { write, batchMax = 500, queueMax = 10_000, deadlineMs = 3000 } = options
-  for (const [name, value] of Object.entries({ batchMax, queueMax, deadlineMs })) if (!(value >= 1)) throw new RangeError(`${name} must be at least 1`)
-  let queue: Pending[] = []
-  let batch: Pending[] = []
-  let isClosed = false
-  let isWriting = false
-  let timer: NodeJS.Timeout | undefined
-  let drained: Array<() => void> = []
-
-  /** Writes batch after batch until nothing waits. */
-  async function commit (): Promise<void> {
-    if (isWriting) return
-    isWriting = true
-    while (queue.length > 0) {
-      batch = queue.slice(0, batchMax)
-      queue = queue.slice(batchMax)
-      try {
-        await write(batch.map((pending) => pending.row))
-        for (const pending of batch) pending.resolve()
-      } catch (cause) {
-        for (const pending of batch) pending.reject(unavailable('audit_write_failed', cause))
-      }
-      batch = []
+/** An audit sink over a statement that writes rows; see `groupCommit` for its bounds. */
+export function groupCommitSink ({ write, ...limits }: GroupCommitLimits & { write: (rows: AuditRow[]) => Promise<void> }): AuditSink & { close (): Promise<void> } {
+  const rows = groupCommit<AuditRow, undefined>({
+    ...limits,
+    name: 'audit',
+    async write (batch) {
+      await write(batch)
+      return () => undefined
     }
-    isWriting = false
-    clearTimeout(timer)
-    timer = undefined
-    for (const resolve of drained) resolve()
-    drained = []
-  }
-
-  /** One timer for the oldest row: all rows have the same patience, so the lists are in order of expiry. */
-  function watch (): void {
-    const oldest = batch[0] ?? queue[0]
-    if (timer !== undefined || oldest === undefined) return
-    timer = setTimeout(giveUp, Math.max(1, oldest.expiresAtMs - performance.now()))
-  }
-
-  function giveUp (): void {
-    timer = undefined
-    const nowMs = performance.now()
-    for (const pending of [...batch, ...queue]) if (pending.expiresAtMs <= nowMs) pending.reject(unavailable('audit_deadline'))
-    batch = batch.filter((pending) => pending.expiresAtMs > nowMs)
-    queue = queue.filter((pending) => pending.expiresAtMs > nowMs)
-    watch()
-  }
-
-  return {
-    record (row) {
-      if (isClosed) return Promise.reject(unavailable('audit_closed'))
-      if (queue.length >= queueMax) return Promise.reject(unavailable('audit_queue_full'))
-      return new Promise((resolve, reject) => {
-        queue.push({ row, expiresAtMs: performance.now() + deadlineMs, resolve, reject })
-        commit()
-        watch()
-      })
-    },
-    async close () {
-      isClosed = true
-      if (!isWriting) return
-      // A statement that never ends must not hold the shutdown longer than it held its rows.
-      let deadline: NodeJS.Timeout | undefined
-      await new Promise<void>((resolve) => {
-        drained.push(resolve)
-        deadline = setTimeout(resolve, deadlineMs + 100)
-      })
-      clearTimeout(deadline)
-    }
-  }
-}
-
-function unavailable (reason: string, cause?: unknown): ApiError {
-  return new ApiError('unavailable', { headers: { 'retry-after': '2' }, reason, ...(cause === undefined ? {} : { cause }) })
+  })
+  return { record: rows.submit, close: rows.close }
 }
 
 export interface RefusalCount { minute: Date, network: string, code: string, count: number }

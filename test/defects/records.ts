@@ -46,16 +46,16 @@ export const RECORDS: readonly Defect[] = [
   },
   {
     name: 'failed-batch-is-durable',
-    file: 'plugins/support/audit-log.ts',
-    line: "for (const pending of batch) pending.reject(unavailable('audit_write_failed', cause))",
-    instead: 'for (const pending of batch) pending.resolve()',
+    file: 'plugins/support/group-commit.ts',
+    line: 'for (const pending of batch) pending.reject(unavailable(`${name}_write_failed`, cause))',
+    instead: 'for (const pending of batch) pending.resolve(undefined as Outcome)',
     breaks: 'layer 9: a row that was not written is not called written',
     tests: ['test/plugins/support/audit-log.test.ts']
   },
   {
     name: 'boundless-audit-queue',
-    file: 'plugins/support/audit-log.ts',
-    line: "if (queue.length >= queueMax) return Promise.reject(unavailable('audit_queue_full'))",
+    file: 'plugins/support/group-commit.ts',
+    line: 'if (queue.length >= queueMax) return Promise.reject(unavailable(`${name}_queue_full`))',
     instead: '',
     breaks: 'queues are bounded',
     tests: ['test/plugins/support/audit-log.test.ts']
