@@ -12,7 +12,7 @@ const layers = ['./transport.ts', './authentication.ts', './signature.ts', './ip
 const outside = ['**/config.ts', '**/app.ts', '**/routes/**', '**/db/**', '**/evaluation/**', '**/bin/**']
 
 export default [
-  ...neostandard({ ts: true, ignores: ['dist/**', 'build/**', '.tap/**', '.h*/**', 'node_modules/**'] }),
+  ...neostandard({ ts: true, ignores: ['**/dist/**', 'build/**', '.tap/**', '.h*/**', 'node_modules/**'] }),
   {
     files: ['**/*.ts'],
     ignores: ['test/**'],

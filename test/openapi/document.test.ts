@@ -3,6 +3,7 @@ import { createConfig, lintFromString } from '@redocly/openapi-core'
 import t from 'tap'
 import { ERROR_CATALOGUE } from '../../errors.ts'
 import { buildDocument } from '../../openapi/document.ts'
+import { typesOf } from '../../openapi/types.ts'
 
 const COMMITTED = 'docs/openapi.json'
 const committed = readFileSync(COMMITTED, 'utf8')
@@ -14,6 +15,10 @@ const lint = async (source: string): Promise<string[]> => {
 
 t.test('the committed document is what the routes and schemas give, byte for byte', async (t) => {
   t.ok(`${JSON.stringify(await buildDocument(), null, 2)}\n` === committed, 'run npm run docs:openapi')
+})
+
+t.test("the client's types are what the document gives, byte for byte", async (t) => {
+  t.ok(typesOf(JSON.parse(committed)) === readFileSync('clients/typescript/src/types.ts', 'utf8'), 'run npm run docs:openapi')
 })
 
 t.test('the document has no problem under the strict ruleset of Redocly, which finds one that is planted', async (t) => {
