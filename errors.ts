@@ -64,7 +64,11 @@ export class ApiError extends Error {
 
   constructor (code: ErrorCode, options: ApiErrorOptions = {}) {
     const entry = ERROR_CATALOGUE[code]
+    // A refusal says by its code and reason where it came from. Taking down a stack costs more than all the rest of it, and a flood makes many.
+    const stackFrames = Error.stackTraceLimit
+    if (code !== 'internal_error') Error.stackTraceLimit = 0
     super(entry.sentence, options.cause === undefined ? undefined : { cause: options.cause })
+    Error.stackTraceLimit = stackFrames
     this.name = 'ApiError'
     this.code = code
     this.statusCode = entry.status
