@@ -33,7 +33,8 @@ export function goalsTable (goals: readonly Reached[]): string {
   ])
 }
 
-function aligned (lines: readonly string[][]): string {
+/** Cells in columns, the first to the left. */
+export function aligned (lines: readonly string[][]): string {
   const widths = (lines[0] ?? []).map((_cell, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
   return lines.map((line) => line.map((cell, column) => column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)).join('  ').trimEnd()).join('\n')
 }
