@@ -123,7 +123,9 @@ local function left (limit, window)
   return limit - low
 end
 
-local remaining = math.min(left(perMinute, ${MINUTE_MS}), left(perHour, ${HOUR_MS}))
+local remaining = left(perMinute, ${MINUTE_MS})
+-- All times of the ring are at most so many of the hour; unless that leaves less than the minute does, the hour need not be searched.
+if perHour - count < remaining then remaining = math.min(remaining, left(perHour, ${HOUR_MS})) end
 local reset = clock + math.max(0, ${MINUTE_MS} - newestAge)
 if onlyRead then return {'read', remaining, reset} end
 local minuteWait, hourWait = wait(perMinute, ${MINUTE_MS}), wait(perHour, ${HOUR_MS})
