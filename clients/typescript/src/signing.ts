@@ -60,6 +60,8 @@ export class SigningClock {
   correct (serverMs: number): number {
     const offByMs = serverMs - this.nowMs()
     this.#offsetMs += offByMs
+    // What was signed by the wrong clock says nothing about the right one.
+    this.#lastByRequest.clear()
     return offByMs
   }
 
