@@ -19,9 +19,13 @@ import type { Stores } from './counters.ts'
 
 /** Of a key's windows: the hour's default, so that its ring is the one of a real key. Keys are as many as it takes for none to reach it. */
 export const LIMIT = 1000
+/** Of the one key that is asked for more than it has. */
+export const SMALL_LIMIT = 3
 const KEYS_MIN = 200
 /** PostgreSQL tells its counts to others at most this often. */
 const STATISTICS_MS = 60
+
+export interface BenchKeys { readonly full: readonly string[], readonly small: string }
 
 export interface BenchStores extends Stores {
   readonly name: string
@@ -30,6 +34,8 @@ export interface BenchStores extends Stores {
   readonly env: Record<string, string>
   /** One API key a line. */
   readonly keysFile: string
+  /** The same keys, and one of SMALL_LIMIT requests. */
+  readonly keys: BenchKeys
   /** Until the stores' own counts are up to date. */
   settle (): Promise<void>
   close (): Promise<void>
@@ -44,15 +50,19 @@ export async function openStores (requestsMax: number): Promise<BenchStores> {
   const server = await ownDatabase()
   const sql = postgres(server.url, { max: 1, onnotice: () => {} })
   const keysFile = join(folder, 'keys.txt')
+  const smallKeyFile = join(folder, 'small-key.txt')
   const versions = await versionsOf(redis, sql)
   await refuseUnsafe(sql)
-  const env = { DATABASE_URL: server.url, REDIS_URL: redisUrl, DATA_DIR: folder, RUN_WORKER: 'false', LOG_LEVEL: 'silent', BENCH_KEYS: keysFile, AUTH_FAILURE_LIMIT_RPM: '1000000' }
-  writeFileSync(keysFile, (await createKeys(server.url, Math.max(KEYS_MIN, Math.ceil(requestsMax / LIMIT)))).join('\n') + '\n', { mode: 0o600 })
+  const env = { DATABASE_URL: server.url, REDIS_URL: redisUrl, DATA_DIR: folder, RUN_WORKER: 'false', LOG_LEVEL: 'silent', BENCH_KEYS: keysFile, BENCH_SMALL_KEY: smallKeyFile, AUTH_FAILURE_LIMIT_RPM: '1000000' }
+  const keys = await createKeys(server.url, Math.max(KEYS_MIN, Math.ceil(requestsMax / LIMIT)))
+  writeFileSync(keysFile, `${keys.full.join('\n')}\n`, { mode: 0o600 })
+  writeFileSync(smallKeyFile, keys.small, { mode: 0o600 })
   return {
     name: `${server.isOwn ? 'own' : 'shared'} PostgreSQL ${versions['postgres']}, ${ownRedis === null ? 'shared' : 'own'} Redis ${versions['redis']}`,
     versions,
     env,
     keysFile,
+    keys,
     redis,
     redisPid: Number(/^process_id:(\d+)/m.exec(await redis.info('server'))?.[1]),
     sql,
@@ -103,20 +113,21 @@ async function versionsOf (redis: Redis, sql: Sql): Promise<Record<string, strin
   return { postgres: row?.server_version ?? 'unknown', redis: /^redis_version:(\S+)/m.exec(await redis.info('server'))?.[1] ?? 'unknown' }
 }
 
-async function createKeys (url: string, count: number): Promise<string[]> {
+async function createKeys (url: string, count: number): Promise<BenchKeys> {
   const database = await openDatabase({ url })
   try {
     await database.migrate()
     const orgId = `org_${ulid()}`
     await createOrganization(database.db, { id: orgId, name: 'Bench' })
     return await database.asOrganization(orgId, async (tx) => {
-      const keys: string[] = []
-      for (let n = 0; n < count; n++) {
+      const create = async (limit: number): Promise<string> => {
         const { key, prefix, digest } = generateApiKey()
-        await insertKey(tx, orgId, { id: `key_${ulid()}`, name: 'bench', prefix, digest, permissions: ['governance:read'], ipAllowlist: [], perMinute: LIMIT, perHour: LIMIT, expiresAt: null, createdBy: 'bench' })
-        keys.push(key)
+        await insertKey(tx, orgId, { id: `key_${ulid()}`, name: 'bench', prefix, digest, permissions: ['governance:read'], ipAllowlist: [], perMinute: limit, perHour: limit, expiresAt: null, createdBy: 'bench' })
+        return key
       }
-      return keys
+      const full: string[] = []
+      for (let n = 0; n < count; n++) full.push(await create(LIMIT))
+      return { full, small: await create(SMALL_LIMIT) }
     })
   } finally {
     await database.close()

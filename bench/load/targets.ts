@@ -17,17 +17,19 @@ export interface Target {
   readonly redisCommands: readonly string[]
   /** Writes an audit row for each answer. */
   readonly isAudited: boolean
+  /** Checks the signature and the key's limit. */
+  readonly isGuarded: boolean
 }
 
 const SCRIPTS = ['evalsha', 'eval']
 const NOT_OURS = 'organization, permission, address, replay, revocation, sliding windows, watermark, audit'
 
 function ours (name: string, title: string, leavesOut: string, file: string, env: Record<string, string>, redisCommands: string[], isAudited = false): Target {
-  return { name, title, leavesOut, script: `${OURS}${file}`, env, redisCommands, isAudited }
+  return { name, title, leavesOut, script: `${OURS}${file}`, env, redisCommands, isAudited, isGuarded: file === 'chain.js' }
 }
 
 function peer (name: string, title: string, file: string, env: Record<string, string> = {}): Target {
-  return { name, title, leavesOut: NOT_OURS, script: `${PEERS}${file}`, env, redisCommands: SCRIPTS, isAudited: false }
+  return { name, title, leavesOut: NOT_OURS, script: `${PEERS}${file}`, env, redisCommands: SCRIPTS, isAudited: false, isGuarded: true }
 }
 
 export const BASELINE = 'bare'
@@ -42,6 +44,13 @@ export const TARGETS: readonly Target[] = [
   peer('fastify-flexible', 'Fastify + rate-limiter-flexible, twice', 'fastify-stack.mjs', { LIMITER: 'flexible' }),
   peer('express', 'Express + express-rate-limit twice + rate-limit-redis', 'express-stack.mjs')
 ]
+
+/** Throws when there is none of the name. */
+export function findTarget (name: string): Target {
+  const found = TARGETS.find((target) => target.name === name)
+  if (found === undefined) throw new RangeError(`there is no target ${name}`)
+  return found
+}
 
 /** Installs the peers' packages beside this folder when they are not there yet. Throws when npm cannot. */
 export function installPeers (say: (line: string) => void): void {
