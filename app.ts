@@ -153,7 +153,7 @@ function layerOptions (config: Config, deps: AppDeps, failures: FailureLimiter, 
   return {
     transport: { requireHttps: config.production },
     authentication: { keys: { findByDigest: (digest) => findKeyByDigest(db, digest, config.secrets.masterKeys) }, epochs: deps.admission, failures, failuresPerSecondMax: Math.max(FAILURES_PER_SECOND_MIN, config.authFailureLimitPerMinute), now },
-    signature: { required: config.requireHmac, bodyDeadlineMs: config.bodyDeadlineMs, now },
+    signature: { required: config.requireHmac, bodyDeadlineMs: config.bodyDeadlineMs, explain: !config.production, now },
     ipAllowlist: {},
     orgScope: { recordIdSecret: config.secrets.recordId, recordParams: RECORD_PARAMS },
     permissionScopes: {},

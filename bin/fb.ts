@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander'
 import { addAnomalyCommands } from './fb/anomalies.ts'
 import { addCheckCommand } from './fb/check.ts'
+import { addDoctorCommand } from './fb/doctor.ts'
 import { EXIT, reportError } from './fb/output.ts'
 import { addKillCommands } from './fb/kill.ts'
 import { addRecordCommands } from './fb/records.ts'
@@ -43,6 +44,7 @@ const program = new Command('fb')
 addRecordCommands(program)
 addTraceCommand(program)
 addWireCommands(program)
+addDoctorCommand(program)
 addSecretCommands(program)
 addSuppressCommands(program)
 addOptionsCommands(program)

@@ -14,14 +14,19 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest, RequestPayload }
 import fp from 'fastify-plugin'
 import { ApiError, type ErrorCode } from '../errors.ts'
 import { accessOf, declareSlots, STATE_CHANGING, type Principal } from './context.ts'
+import { bearerKeyOf } from './lib/api-key.ts'
 import { BodyError, readBody, type BodyFailure, type ReadOptions } from './lib/body-reader.ts'
 import { hardenedMacOf, parseHardenedHeader, replayIdOfNonce, type HardenedHeader } from './lib/hardened-signature.ts'
 import { anyMacMatches, macOf, parseSignatureHeader, pathOf, TOLERANCE_SECONDS, type SignatureHeader } from './lib/hmac.ts'
+import { budgetPerSecond, diagnoseSignature, reasonOf } from './lib/signature-doctor.ts'
 
 export const BODY_BYTES_MAX = 10 * 1024 * 1024
 const BODY_DEADLINE_MS = 20_000
 const EMPTY = Buffer.alloc(0)
 const REPLAY_ID_CHARS = 32
+/** What explaining may cost at most: about 20 ms for a body of this size, so often. */
+const EXPLAINED_BODY_BYTES_MAX = 8192
+const EXPLAINED_PER_SECOND_MAX = 10
 
 export interface SignatureOptions {
   /** Refuse unsigned requests. Default true; false weakens security and is for development only. A signature that is there is always verified. */
@@ -30,14 +35,22 @@ export interface SignatureOptions {
   bodyBytesMax?: number
   /** How long the body may take, from when it is first read. Default 20 000. */
   bodyDeadlineMs?: number
+  /** Have every refusal's private reason say what differed; it costs some milliseconds. Default false: only for keys that are being debugged. */
+  explain?: boolean
   /** Unix milliseconds. Default `Date.now`. */
   now?: () => number
 }
+
+type RefusedBy = 'grammar' | 'clock' | 'mac' | 'rotated'
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** The signing secret that verified a request of a hardened key; a rotation that is learnt of later asks whether it is still valid. */
     verifiedWith: KeyObject | null
+  }
+  interface FastifyInstance {
+    /** The private reason of a refused signature. */
+    explainSignature: (check: RefusedBy, request: FastifyRequest) => string
   }
 }
 
@@ -51,6 +64,8 @@ const signature: FastifyPluginAsync<SignatureOptions> = async (app, options) => 
   declareSlots(app)
   app.decorateRequest('verifiedWith', null)
   app.principalJudges.push(refuseRotatedSecret)
+  const isAffordable = budgetPerSecond(EXPLAINED_PER_SECOND_MAX, now)
+  app.decorate('explainSignature', explain)
 
   app.addHook('preParsing', function verifySignature (request, reply, payload, done) {
     if (accessOf(request) !== 'key') return done(null, payload)
@@ -59,8 +74,8 @@ const signature: FastifyPluginAsync<SignatureOptions> = async (app, options) => 
     if (header === undefined && required) throw new ApiError('signature_missing')
     const parse: (text: string) => (SignatureHeader & { nonce?: undefined }) | HardenedHeader | null = request.principal?.signing === undefined ? parseSignatureHeader : parseHardenedHeader
     const parsed = header === undefined ? null : parse(String(header))
-    if (header !== undefined && parsed === null) throw invalid('grammar')
-    if (parsed !== null && Math.abs(Math.floor(now() / 1000) - parsed.timestampSeconds) > TOLERANCE_SECONDS) throw invalid('clock')
+    if (header !== undefined && parsed === null) throw invalid('grammar', request)
+    if (parsed !== null && Math.abs(Math.floor(now() / 1000) - parsed.timestampSeconds) > TOLERANCE_SECONDS) throw invalid('clock', request)
 
     if (parsed?.nonce !== undefined) {
       verifyHardened(request, reply, payload, parsed).then((again) => done(null, again), done)
@@ -87,7 +102,7 @@ const signature: FastifyPluginAsync<SignatureOptions> = async (app, options) => 
       await request.reloadPrincipal('')
       request.verifiedWith = find()
     }
-    if (request.verifiedWith === null) throw invalid('mac')
+    if (request.verifiedWith === null) throw invalid('mac', request)
     // Whatever the method: a nonce is accepted once.
     request.replayId = replayIdOfNonce(nonce)
     return body === null ? payload : replayed(body)
@@ -95,7 +110,25 @@ const signature: FastifyPluginAsync<SignatureOptions> = async (app, options) => 
 
   function refuseRotatedSecret (request: FastifyRequest, principal: Principal): void {
     const used = request.verifiedWith
-    if (used !== null && !validSecrets(principal).some((secret) => secret.equals(used))) throw invalid('rotated')
+    if (used !== null && !validSecrets(principal).some((secret) => secret.equals(used))) throw invalid('rotated', request)
+  }
+
+  /** The public answer is one and the same; this stands in the audit row. */
+  function explain (check: RefusedBy, request: FastifyRequest): string {
+    const { principal, rawBody, headers } = request
+    const isWanted = options.explain === true || (principal?.debugUntilMs ?? 0) > now()
+    if (!isWanted) return check
+    if (check === 'rotated') return reasonOf(check, { part: 'key', mistakes: ['rotated'] })
+    // What only the header tells costs nothing.
+    if (check === 'mac' && !isAffordable()) return reasonOf(check, { part: 'unknown', mistakes: ['busy'] })
+    if (rawBody !== null && rawBody.length > EXPLAINED_BODY_BYTES_MAX) return reasonOf(check, { part: 'unknown', mistakes: ['body_too_large'] })
+    const apiKey = bearerKeyOf(headers.authorization)
+    const profile = principal?.signing === undefined ? 'published' : 'hardened'
+    const keys = profile === 'hardened' ? validSecrets(principal) : [apiKey ?? '']
+    const found = diagnoseSignature({
+      profile, keys, apiKey, header: String(headers['x-fb-signature']), method: request.method, target: request.raw.url ?? '', host: headers.host ?? '', body: rawBody, nowSeconds: Math.floor(now() / 1000)
+    })
+    return found === null ? check : reasonOf(check, found)
   }
 
   function validSecrets (principal: Principal | null): KeyObject[] {
@@ -108,7 +141,7 @@ function judge (request: FastifyRequest, key: string, parsed: SignatureHeader | 
   request.rawBody = body
   if (parsed === null) return
   const expected = macOf({ key, timestamp: parsed.timestamp, method: request.method, path: pathOf(request.raw.url ?? ''), body })
-  if (!anyMacMatches(parsed.macs, expected)) throw invalid('mac')
+  if (!anyMacMatches(parsed.macs, expected)) throw invalid('mac', request)
   if (STATE_CHANGING.has(request.method)) request.replayId = expected.toString('hex').slice(0, REPLAY_ID_CHARS)
 }
 
@@ -149,8 +182,8 @@ function replayed (body: Buffer): RequestPayload {
   return Object.assign(stream, { receivedEncodedLength: body.length })
 }
 
-function invalid (reason: 'grammar' | 'clock' | 'mac' | 'rotated'): ApiError {
-  return new ApiError('signature_invalid', { reason })
+function invalid (check: RefusedBy, request: FastifyRequest): ApiError {
+  return new ApiError('signature_invalid', { reason: request.server.explainSignature(check, request) })
 }
 
 export default fp(signature, { name: 'signature', fastify: '5.x', decorators: { request: ['bearerKey'] } })
