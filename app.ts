@@ -25,6 +25,7 @@ import jsonBody from './plugins/support/json-body.ts'
 import type { Metrics } from './plugins/support/metrics.ts'
 import transport from './plugins/transport.ts'
 import watermark from './plugins/watermark.ts'
+import { CONSOLE_PREFIX, registerConsole } from './routes/console/index.ts'
 import type { RouteDeps } from './routes/v1/deps.ts'
 import v1Routes from './routes/v1/index.ts'
 
@@ -39,6 +40,8 @@ const MINUTE_MS = 60_000
 const FAILURE_ADDRESSES_MAX = 50_000
 /** A limit per address that is low must not let one address spend what all of them have. */
 const FAILURES_PER_SECOND_MIN = 120
+/** People behind one address that may use the console at once without a thought of limits. */
+const ADDRESS_SHARES = 5
 
 export interface AppDeps {
   database: Database
@@ -101,14 +104,16 @@ export async function buildApp (config: Config, deps: AppDeps): Promise<FastifyI
       now,
       wake: deps.wake ?? (() => {})
     })
-    refuseOtherMethods(surface, declared)
+    refuseOtherMethods(surface, declared, PUBLIC_PREFIX)
     surface.setNotFoundHandler(refuseUnknownRoute)
   }, { prefix: PUBLIC_PREFIX })
+
+  if (config.secrets.nextAuth !== null) await app.register(consoleSurface(config, deps, config.secrets.nextAuth, now), { prefix: CONSOLE_PREFIX })
 
   // Outside the surface nothing is served; what is refused there carries a watermark all the same.
   await app.register(async (outside) => {
     await outside.register(transport, { requireHttps: config.production })
-    await outside.register(watermark, { secret: config.secrets.watermark, audit: deps.audit, refusals: deps.refusals, instance: config.instanceId, now })
+    await outside.register(watermark, watermarkOptions(config, deps, now))
     // Before a body is read: nothing that could come in it is of use here.
     outside.addHook('preParsing', refuseUnknownRoute)
     outside.setNotFoundHandler(refuseUnknownRoute)
@@ -159,10 +164,33 @@ function layerOptions (config: Config, deps: AppDeps, failures: FailureLimiter, 
     permissionScopes: {},
     rateLimits: { store: deps.admission, accepted: { accept: (keyId, replayId, ttlSeconds) => accepted.submit({ keyId, replayId, ttlSeconds }) }, instances: config.instanceCount },
     anomalyDetection: { raise: deps.raiseAnomaly, keys: { findByDigest: (digest) => findKeyByDigest(db, digest, config.secrets.masterKeys) }, thresholds: config.anomalyThresholds, now },
-    watermark: { secret: config.secrets.watermark, audit: deps.audit, refusals: deps.refusals, instance: config.instanceId, now },
+    watermark: watermarkOptions(config, deps, now),
     // The environment's flag is absolute: nothing that is lifted while running opens what it closed.
     killSwitch: { state: config.enabled ? deps.killState : () => ALL_KILLED },
     ...(metrics === undefined ? {} : { onLayerDone: metrics.observeLayer, onLayerRefused: metrics.observeRefusal })
+  }
+}
+
+function watermarkOptions (config: Config, { audit, refusals }: AppDeps, now: () => number): LayersOptions['watermark'] {
+  return { secret: config.secrets.watermark, audit, refusals, instance: config.instanceId, now }
+}
+
+/** The console, behind its sessions. It outlives the kill switch as far as keys can be revoked there. */
+function consoleSurface (config: Config, deps: AppDeps, secret: string, now: () => number): FastifyPluginAsync {
+  const { consoleOrigins: origins, consoleLimitPerMinute: perSubjectMax, secrets } = config
+  return async (surface) => {
+    const declared = collectRoutes(surface)
+    await registerConsole(surface, {
+      database: deps.database,
+      admission: deps.admission,
+      secrets,
+      now,
+      transport: { requireHttps: config.production },
+      watermark: watermarkOptions(config, deps, now),
+      session: { secret, origins, perSubjectMax, perAddressMax: ADDRESS_SHARES * perSubjectMax, killState: config.enabled ? deps.killState : () => ALL_KILLED, now }
+    })
+    refuseOtherMethods(surface, declared, CONSOLE_PREFIX)
+    surface.setNotFoundHandler(refuseUnknownRoute)
   }
 }
 
@@ -200,14 +228,14 @@ function collectRoutes (surface: FastifyInstance): Map<string, RouteOptions[]> {
 }
 
 /** Every known path answers the methods it does not have with 405 and `Allow`, judged by the same layers as the path itself. */
-function refuseOtherMethods (surface: FastifyInstance, declared: ReadonlyMap<string, RouteOptions[]>): void {
+function refuseOtherMethods (surface: FastifyInstance, declared: ReadonlyMap<string, RouteOptions[]>, prefix: string): void {
   for (const [url, routes] of [...declared]) {
     const allowed = routes.flatMap((route) => route.method)
     const allow = allowed.join(', ')
     const refuse = async (): Promise<never> => { throw new ApiError('method_not_allowed', { headers: { allow } }) }
     surface.route({
       method: KNOWN_METHODS.filter((method) => !allowed.includes(method)),
-      url: url.slice(PUBLIC_PREFIX.length),
+      url: url.slice(prefix.length),
       config: { access: routes[0]?.config?.access ?? 'key', anyPermission: true },
       // After the layers and before the parser: a path that is open to everybody reads nobody's body.
       preParsing: refuse,

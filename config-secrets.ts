@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { parseMasterKeys, type MasterKeys } from './plugins/lib/sealed-secret.ts'
 
 const SECRET_BYTES_MIN = 32
+const NEXTAUTH_CHARS_MIN = 32
 const SECRET_NAMES = ['RESULT_TOKEN_SECRET', 'WATERMARK_SECRET', 'RECORD_ID_SECRET'] as const
 
 export interface Secrets {
@@ -16,10 +17,12 @@ export interface Secrets {
   readonly recordId: Buffer
   /** Seal what must be readable again: the signing secrets of webhooks and of hardened keys. */
   readonly masterKeys: MasterKeys
+  /** The secret of the console's sessions (NextAuth), its text as it stands; null: the console is not served. */
+  readonly nextAuth: string | null
 }
 
 /** The variables, empty where they are not set. */
-export type SecretTexts = Record<typeof SECRET_NAMES[number] | 'MASTER_KEYS', string>
+export type SecretTexts = Record<typeof SECRET_NAMES[number] | 'MASTER_KEYS' | 'NEXTAUTH_SECRET', string>
 
 /** Every problem of a configuration, one a line; never a value that could be a secret. */
 export class ConfigError extends Error {
@@ -42,8 +45,17 @@ export function secretProblems (texts: SecretTexts, production: boolean): string
     else if (new Set(decodeSecret(texts[name])).size < 8) problems.push(`${name} is not random; make one with: openssl rand -hex 32`)
   }
   if (new Set(given.map((name) => texts[name])).size < given.length) problems.push(`${SECRET_NAMES.join(', ')} must differ from each other`)
+  if (texts.NEXTAUTH_SECRET !== '') problems.push(...nextAuthProblems(texts))
   if (areNeeded || texts.MASTER_KEYS !== '') problems.push(...masterKeyProblems(texts.MASTER_KEYS))
   return problems
+}
+
+// NextAuth takes the text as it stands, so its length is all that can be judged: 32 characters of base64 are 24 bytes.
+function nextAuthProblems (texts: SecretTexts): string[] {
+  const { NEXTAUTH_SECRET: secret } = texts
+  if (secret.length < NEXTAUTH_CHARS_MIN) return [`NEXTAUTH_SECRET must have at least ${NEXTAUTH_CHARS_MIN} characters; make one with: openssl rand -base64 32`]
+  if (new Set(secret).size < 8) return ['NEXTAUTH_SECRET is not random; make one with: openssl rand -base64 32']
+  return SECRET_NAMES.some((name) => texts[name] === secret) ? [`NEXTAUTH_SECRET must differ from ${SECRET_NAMES.join(', ')}`] : []
 }
 
 function masterKeyProblems (text: string): string[] {
@@ -64,7 +76,8 @@ export function readSecrets (texts: SecretTexts, folder: string): Secrets {
     resultToken: decodeSecret(named.RESULT_TOKEN_SECRET),
     watermark: decodeSecret(named.WATERMARK_SECRET),
     recordId: decodeSecret(named.RECORD_ID_SECRET),
-    masterKeys: parseMasterKeys(masterKeys)
+    masterKeys: parseMasterKeys(masterKeys),
+    nextAuth: texts.NEXTAUTH_SECRET === '' ? null : texts.NEXTAUTH_SECRET
   })
 }
 

@@ -46,6 +46,9 @@ const Environment = Type.Object({
   WATERMARK_SECRET: Type.String({ default: '' }),
   RECORD_ID_SECRET: Type.String({ default: '' }),
   MASTER_KEYS: Type.String({ default: '' }),
+  NEXTAUTH_SECRET: Type.String({ default: '' }),
+  CONSOLE_ORIGINS: Type.String({ default: '' }),
+  CONSOLE_LIMIT_RPM: Type.Integer({ default: 120, minimum: 1 }),
   WEBHOOK_BACKOFF_SECONDS: Type.String({ default: '5,60,300' }),
   WEBHOOK_UNSAFE_ALLOWED_RANGES: Type.String({ default: '' }),
   RUN_WORKER: Type.Boolean({ default: true }),
@@ -85,6 +88,10 @@ export interface Config {
   readonly tlsCertPath: string | null
   readonly tlsKeyPath: string | null
   readonly secrets: Secrets
+  /** Origins of the console's pages; empty: the one that a request was sent to. */
+  readonly consoleOrigins: readonly string[]
+  /** Console requests a minute of one person; one address has five times as many. */
+  readonly consoleLimitPerMinute: number
   /** Milliseconds before the second, third and fourth attempt of a webhook delivery, before jitter. */
   readonly webhookBackoffMs: readonly number[]
   /** Special addresses that webhooks may reach all the same: local stacks and tests; refused in production. */
@@ -107,6 +114,8 @@ export function loadConfig (env: NodeJS.ProcessEnv): Config {
   problems.push(...rangeProblems(trustedProxies, 'TRUSTED_PROXIES must be a comma-separated list of addresses or CIDR ranges of your own proxies'))
   problems.push(...rangeProblems(unsafeRanges, 'WEBHOOK_UNSAFE_ALLOWED_RANGES must be a comma-separated list of addresses or CIDR ranges'))
   if (!BACKOFF_SECONDS.test(values.WEBHOOK_BACKOFF_SECONDS)) problems.push('WEBHOOK_BACKOFF_SECONDS must be three whole numbers of seconds, such as 5,60,300')
+  const consoleOrigins = listOf(values.CONSOLE_ORIGINS)
+  problems.push(...originProblems(consoleOrigins, values))
   problems.push(...secretProblems(values, production), ...storeProblems(values))
   if (values.HEADERS_TIMEOUT_MS > values.REQUEST_TIMEOUT_MS) problems.push('HEADERS_TIMEOUT_MS must not be above REQUEST_TIMEOUT_MS')
   // A name that is nearly production must not boot without what production asks for.
@@ -141,6 +150,8 @@ export function loadConfig (env: NodeJS.ProcessEnv): Config {
     tlsCertPath: values.TLS_CERT === '' ? null : values.TLS_CERT,
     tlsKeyPath: values.TLS_KEY === '' ? null : values.TLS_KEY,
     secrets: readSecrets(values, values.DATA_DIR),
+    consoleOrigins: Object.freeze(consoleOrigins),
+    consoleLimitPerMinute: values.CONSOLE_LIMIT_RPM,
     webhookBackoffMs: Object.freeze(listOf(values.WEBHOOK_BACKOFF_SECONDS).map((seconds) => Number(seconds) * 1000)),
     webhookUnsafeAllowedRanges: Object.freeze(unsafeRanges),
     worker: values.RUN_WORKER,
@@ -207,6 +218,12 @@ function rangeProblems (ranges: readonly string[], problem: string): string[] {
       return [problem]
     }
   })
+}
+
+function originProblems (origins: readonly string[], { NODE_ENV: environment, NEXTAUTH_SECRET: secret }: Values): string[] {
+  if (origins.length > 0 && secret === '') return ['CONSOLE_ORIGINS without NEXTAUTH_SECRET: the console would not be served']
+  const isOrigin = (text: string): boolean => URL.canParse(text) && new URL(text).origin === text && (text.startsWith('https://') || (environment !== 'production' && text.startsWith('http://')))
+  return origins.every(isOrigin) ? [] : ['CONSOLE_ORIGINS must be a comma-separated list of origins in lower case and without a path, such as https://console.example.com; https in production']
 }
 
 function tlsProblems ({ TLS_CERT: cert, TLS_KEY: key }: Values): string[] {

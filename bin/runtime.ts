@@ -73,6 +73,7 @@ export async function openRuntime (config: Config, options: RuntimeOptions = {})
   const logger = loggerOptions(config, writeLog)
   const wakeWorker: { kick: () => void } = { kick: () => {} }
   const { admission, singleUse } = windows
+  if (serve && config.secrets.nextAuth === null) early.info({}, 'the console is not served: NEXTAUTH_SECRET is not set')
   const egress = createEgress({ allowHttp: !config.production, unsafeAllowedRanges: config.webhookUnsafeAllowedRanges })
   // The application's logger exists only once it is built; until then nothing can be raised.
   let raiseAnomaly: ReturnType<typeof anomalyResponder> = async () => {}

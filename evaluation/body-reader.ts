@@ -12,11 +12,12 @@ export interface BodyReader {
   close (): Promise<void>
 }
 
-export function bodyReader (): BodyReader {
+/** With `savesAll` every blueprint gets its digest, not only one that asks to be saved. Default false. */
+export function bodyReader ({ savesAll = false }: { savesAll?: boolean } = {}): BodyReader {
   const thread = oneThread({ url: new URL('./import-thread.js', import.meta.url), deadlineMs: DEADLINE_MS })
   return {
     async read (bytes) {
-      const { answer, lost } = await thread.run({ bytes })
+      const { answer, lost } = await thread.run({ bytes, savesAll })
       if (lost !== null) throw new ApiError('unavailable', { reason: 'reader', headers: { 'retry-after': RETRY_AFTER_SECONDS } })
       const said = answer as ReadBody
       if ('refused' in said) throw new ApiError('malformed_request', { reason: 'json', ...(typeof said.refused === 'string' ? { detail: said.refused } : {}) })

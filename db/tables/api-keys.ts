@@ -36,5 +36,10 @@ export const apiKeys = pgTable('api_keys', {
   sealedPreviousSigningSecret: text('sealed_previous_signing_secret'),
   previousSigningSecretUntil: timestamp('previous_signing_secret_until', { withTimezone: true }),
   /** Until then a refused signature's audit row says what differed. */
-  debugUntil: timestamp('debug_until', { withTimezone: true })
+  debugUntil: timestamp('debug_until', { withTimezone: true }),
+  /** The keys on either side of a rotation. A replaced key works until `graceUntil`, which is then its expiry too. */
+  replaces: text(),
+  replacedBy: text('replaced_by'),
+  replacedAt: timestamp('replaced_at', { withTimezone: true }),
+  graceUntil: timestamp('grace_until', { withTimezone: true })
 })

@@ -8,9 +8,7 @@ import { createEvaluation, type NewItem } from '../../db/queries/evaluations.ts'
 import { findScenarios, saveScenario, type NewScenario } from '../../db/queries/scenarios.ts'
 import { ApiError, type FieldProblem } from '../../errors.ts'
 import { bodyReader } from '../../evaluation/body-reader.ts'
-import { importBlueprint } from '../../evaluation/graph/import.ts'
-import type { ReadBlueprint } from '../../evaluation/import-thread.ts'
-import { storedGraph } from '../../evaluation/stored-graph.ts'
+import { readBlueprint, type ReadBlueprint } from '../../evaluation/stored-graph.ts'
 import { getPrincipal } from '../../plugins/context.ts'
 import { belongsTo, isRecordId, mintRecordId } from '../../plugins/lib/record-id.ts'
 import { mintResultToken, TOKEN_TTL_SECONDS } from '../../plugins/lib/result-token.ts'
@@ -104,7 +102,7 @@ function inlineItems (body: EvaluateBody, read: ReadonlyArray<ReadBlueprint | nu
   const prepared: Prepared = { items: [], saved: [] }
   const problems: FieldProblem[] = []
   for (const [position, inline] of body.blueprints.entries()) {
-    const imported = read[position] ?? readHere(inline)
+    const imported = read[position] ?? readBlueprint(inline.blueprint, inline.save === true)
     if (!imported.ok) {
       problems.push({ path: `/blueprints/${position}/blueprint`, reason: imported.reason })
       continue
@@ -120,10 +118,4 @@ function inlineItems (body: EvaluateBody, read: ReadonlyArray<ReadBlueprint | nu
   }
   if (problems.length > 0) throw new ApiError('blueprint_invalid', { detail: problems })
   return prepared
-}
-
-function readHere ({ blueprint, save }: NonNullable<EvaluateBody['blueprints']>[number]): ReadBlueprint {
-  const imported = importBlueprint(blueprint)
-  if (!imported.ok) return imported
-  return { ok: true, stored: storedGraph(imported.graph), digest: save === true ? createHash('sha256').update(JSON.stringify(blueprint)).digest('hex') : null }
 }

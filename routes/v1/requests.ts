@@ -16,29 +16,15 @@ import { fromStore, timeOf, type RouteDeps } from './deps.ts'
 const LIMIT_DEFAULT = 50
 const MARK = /^(wm_[0-9a-z]{36}|vr_[0-9a-z]{44})$/
 
-interface Query { limit?: string, cursor?: string, key_prefix?: string, status?: string, since?: string, until?: string, watermark?: string }
+/** As the schema `RequestListQuery` lets it in. */
+export interface RequestPageQuery { limit?: string, cursor?: string, key_prefix?: string, status?: string, since?: string, until?: string, watermark?: string }
 
 export default async function requests (app: FastifyInstance, deps: RouteDeps): Promise<void> {
   const config = { access: 'key', scope: 'admin' } as const
   const { database, secrets } = deps
 
-  app.get<{ Querystring: Query }>('/requests', { config, schema: { querystring: RequestListQuery, response: { 200: success(RequestList) } } }, async (request) => {
-    const { orgId } = getPrincipal(request)
-    const { query } = request
-    const limit = Number(query.limit ?? LIMIT_DEFAULT)
-    const wanted = {
-      limit: limit + 1,
-      after: cursorOf(query.cursor, secrets.watermark),
-      ...(query.key_prefix === undefined ? {} : { keyPrefix: query.key_prefix }),
-      ...(query.status === undefined ? {} : { status: Number(query.status) }),
-      ...(query.since === undefined ? {} : { since: timeOf(query.since, '/since') }),
-      ...(query.until === undefined ? {} : { until: timeOf(query.until, '/until') }),
-      ...(query.watermark === undefined ? {} : { watermark: query.watermark })
-    }
-    const rows = await fromStore(() => database.asOrganization(orgId, (tx) => listRequests(tx, orgId, wanted)))
-    const page = rows.slice(0, limit)
-    const last = page.at(-1)
-    return { ok: true, data: { requests: page.map(onWire), next_cursor: rows.length > limit && last !== undefined ? cursorFor(last) : null } }
+  app.get<{ Querystring: RequestPageQuery }>('/requests', { config, schema: { querystring: RequestListQuery, response: { 200: success(RequestList) } } }, async (request) => {
+    return { ok: true, data: await requestPage(getPrincipal(request).orgId, request.query, deps) }
   })
 
   app.get<{ Params: { watermark: string } }>('/watermarks/:watermark', { config, schema: { response: { 200: success(ResolvedMark) } } }, async (request) => {
@@ -54,6 +40,24 @@ export default async function requests (app: FastifyInstance, deps: RouteDeps): 
     if (traced === null || isForged) throw new ApiError('not_found')
     return { ok: true, data: resolved(traced) }
   })
+}
+
+/** One page of an organization's audit trail, newest first. Throws `malformed_request` for a time or a cursor that is none. */
+export async function requestPage (orgId: string, query: RequestPageQuery, { database, secrets }: Pick<RouteDeps, 'database' | 'secrets'>): Promise<{ requests: object[], next_cursor: string | null }> {
+  const limit = Number(query.limit ?? LIMIT_DEFAULT)
+  const wanted = {
+    limit: limit + 1,
+    after: cursorOf(query.cursor, secrets.watermark),
+    ...(query.key_prefix === undefined ? {} : { keyPrefix: query.key_prefix }),
+    ...(query.status === undefined ? {} : { status: Number(query.status) }),
+    ...(query.since === undefined ? {} : { since: timeOf(query.since, '/since') }),
+    ...(query.until === undefined ? {} : { until: timeOf(query.until, '/until') }),
+    ...(query.watermark === undefined ? {} : { watermark: query.watermark })
+  }
+  const rows = await fromStore(() => database.asOrganization(orgId, (tx) => listRequests(tx, orgId, wanted)))
+  const page = rows.slice(0, limit)
+  const last = page.at(-1)
+  return { requests: page.map(onWire), next_cursor: rows.length > limit && last !== undefined ? cursorFor(last) : null }
 }
 
 function resolved (traced: Traced): object {

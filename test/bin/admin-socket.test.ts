@@ -13,7 +13,7 @@ await database.migrate()
 t.teardown(() => database.close())
 const secret = Buffer.alloc(32, 1)
 const kill = { history: embeddedKillStore(database), isEnabled: true, listEvents: async () => [] }
-const runtime = { database, admission: memoryAdmissionStore(), kill, config: { secrets: { resultToken: secret, watermark: secret, recordId: secret, masterKeys: new Map([[1, secret]]) }, anomalyThresholds: DEFAULT_THRESHOLDS } }
+const runtime = { database, admission: memoryAdmissionStore(), kill, config: { secrets: { resultToken: secret, watermark: secret, recordId: secret, masterKeys: new Map([[1, secret]]), nextAuth: null }, anomalyThresholds: DEFAULT_THRESHOLDS } }
 
 function newFolder (t: { teardown (fn: () => void): void }): string {
   const folder = mkdtempSync(join(tmpdir(), 'fb-sock-'))

@@ -36,8 +36,19 @@ const PUBLISHED: Record<ErrorCode, [status: number, sentence: string]> = {
   headers_too_large: [431, 'Request header fields too large'],
   internal_error: [500, 'Internal server error'],
   api_disabled: [503, 'Public API is disabled'],
+  organization_required: [400, 'Organization context required'],
+  key_not_rotatable: [400, 'Key cannot be rotated'],
+  not_signed_in: [401, 'Not signed in'],
+  role_required: [403, 'Admin or owner role required'],
+  cross_origin_refused: [403, 'Cross-origin requests are not allowed'],
+  key_not_found: [404, 'Key not found'],
+  key_revoked: [409, 'Key is revoked'],
+  allowlist_unconfirmed: [409, 'Allowlist leaves out addresses in use'],
   unavailable: [503, 'Service temporarily unavailable']
 }
+
+/** Refusals of the console: test/contract/console.test.ts provokes them. */
+const OF_THE_CONSOLE: readonly ErrorCode[] = ['organization_required', 'key_not_rotatable', 'not_signed_in', 'role_required', 'cross_origin_refused', 'key_not_found', 'key_revoked', 'allowlist_unconfirmed']
 
 const POLICIES = `${P}/governance/policies`
 const EVALUATE = `${P}/evaluate`
@@ -487,7 +498,7 @@ await onEachStore(t, 'every refusal of the contract', async (t, stores) => {
 
 t.test('no refusal of the catalogue is missing here', async (t) => {
   t.same(Object.fromEntries(Object.entries(ERROR_CATALOGUE).map(([code, { status, sentence }]) => [code, [status, sentence]])), PUBLISHED)
-  t.same([...provoked].sort(), Object.keys(PUBLISHED).sort())
+  t.same([...provoked, ...OF_THE_CONSOLE].sort(), Object.keys(PUBLISHED).sort())
 })
 
 async function away (): Promise<never> {

@@ -133,8 +133,8 @@ export const WORK: readonly Defect[] = [
   {
     name: 'working-canaries',
     file: 'db/queries/keys.ts',
-    line: "await db.insert(apiKeys).values({ ...key, orgId, state: typeof key.canaryLabel === 'string' ? 'inactive' : 'active', permissions: [...key.permissions], ipAllowlist: [...key.ipAllowlist] })",
-    instead: "await db.insert(apiKeys).values({ ...key, orgId, state: 'active', permissions: [...key.permissions], ipAllowlist: [...key.ipAllowlist] })",
+    line: "const values = { ...key, orgId, state: typeof key.canaryLabel === 'string' ? 'inactive' as const : 'active' as const, permissions: [...key.permissions], ipAllowlist: [...key.ipAllowlist] }",
+    instead: "const values = { ...key, orgId, state: 'active' as const, permissions: [...key.permissions], ipAllowlist: [...key.ipAllowlist] }",
     breaks: 'a canary key never works',
     tests: ['test/threats/anomalies.test.ts']
   },
