@@ -48,6 +48,12 @@ export const ERROR_CATALOGUE = {
 
 export type ErrorCode = keyof typeof ERROR_CATALOGUE
 
+/** Refusals that only the console makes, never the public surface. */
+export const CONSOLE_CODES = ['organization_required', 'key_not_rotatable', 'not_signed_in', 'role_required', 'cross_origin_refused', 'key_not_found', 'key_revoked',
+  'allowlist_unconfirmed'] as const satisfies readonly ErrorCode[]
+
+export type PublicErrorCode = Exclude<ErrorCode, typeof CONSOLE_CODES[number]>
+
 /** One place in a request body that was refused: RFC 6901 pointer and reason. */
 export interface FieldProblem { path: string, reason: string }
 

@@ -1,5 +1,5 @@
 /** What an operation is for, in words, and what the schemas cannot say of it. One entry for each route; a route without one has no document. */
-import type { ErrorCode } from '../errors.ts'
+import type { PublicErrorCode } from '../errors.ts'
 
 export interface Operation {
   /** Also the name of the client's method. */
@@ -10,7 +10,7 @@ export interface Operation {
   /** Of the 200. */
   answer: string
   /** Beyond those that any route like it can meet. */
-  refusals?: readonly ErrorCode[]
+  refusals?: readonly PublicErrorCode[]
   /** Answers 304 to an `If-None-Match` that still holds. */
   isConditional?: boolean
   isIdempotent?: boolean

@@ -1,10 +1,10 @@
 /** Refusals in the document: a schema for each entry of the catalogue, and which of them an operation can meet. */
-import { ERROR_CATALOGUE, type ErrorCode } from '../errors.ts'
+import { CONSOLE_CODES, ERROR_CATALOGUE, type PublicErrorCode } from '../errors.ts'
 import type { JsonObject } from './components.ts'
 import type { DeclaredRoute } from './routes.ts'
 
 /** When each refusal is met. docs/errors.md says the same at more length. */
-export const WHEN: Readonly<Record<ErrorCode, string>> = {
+export const WHEN: Readonly<Record<PublicErrorCode, string>> = {
   malformed_request: 'The body is not JSON, not UTF-8 or not as described (nothing is coerced or dropped), the query or a cursor is not, or the framing is ambiguous. `detail` names each place.',
   invalid_api_key: 'No key, or one that is malformed, unknown, inactive, suspended, revoked or expired.',
   result_token_invalid: 'The result token is forged, malformed or expired.',
@@ -35,21 +35,21 @@ export const WHEN: Readonly<Record<ErrorCode, string>> = {
 
 const CODES = Object.keys(ERROR_CATALOGUE).filter(isCode)
 /** Met on no operation: on pre-flights, and on methods that a path does not have. */
-const OFF_OPERATIONS: readonly ErrorCode[] = ['browser_refused', 'method_not_allowed']
-const ANYWHERE: readonly ErrorCode[] = ['malformed_request', 'https_required', 'not_found', 'uri_too_long', 'headers_too_large', 'internal_error', 'api_disabled', 'unavailable']
-const KEYED: readonly ErrorCode[] = ['invalid_api_key', 'signature_missing', 'signature_invalid', 'ip_not_allowed', 'insufficient_permission', 'rate_limited']
-const WITH_BODY: readonly ErrorCode[] = ['request_timeout', 'payload_too_large', 'unsupported_media_type']
-const RESULT_TOKEN: readonly ErrorCode[] = ['result_token_invalid', 'result_token_used', 'evaluation_incomplete', 'rate_limited']
+const OFF_OPERATIONS: readonly PublicErrorCode[] = ['browser_refused', 'method_not_allowed']
+const ANYWHERE: readonly PublicErrorCode[] = ['malformed_request', 'https_required', 'not_found', 'uri_too_long', 'headers_too_large', 'internal_error', 'api_disabled', 'unavailable']
+const KEYED: readonly PublicErrorCode[] = ['invalid_api_key', 'signature_missing', 'signature_invalid', 'ip_not_allowed', 'insufficient_permission', 'rate_limited']
+const WITH_BODY: readonly PublicErrorCode[] = ['request_timeout', 'payload_too_large', 'unsupported_media_type']
+const RESULT_TOKEN: readonly PublicErrorCode[] = ['result_token_invalid', 'result_token_used', 'evaluation_incomplete', 'rate_limited']
 const NAMES_A_RECORD = /\{/
 const RECORD_PARAMETER = /\{(?!code|watermark|token)/
 
-function isCode (text: string): text is ErrorCode {
-  return text in ERROR_CATALOGUE
+function isCode (text: string): text is PublicErrorCode {
+  return text in ERROR_CATALOGUE && !CONSOLE_CODES.some((code) => code === text)
 }
 
 /** The refusals that a route can meet, `more` being its own, in the order of the catalogue. */
-export function refusalsOf (route: DeclaredRoute, more: readonly ErrorCode[]): ErrorCode[] {
-  const met = new Set<ErrorCode>([
+export function refusalsOf (route: DeclaredRoute, more: readonly PublicErrorCode[]): PublicErrorCode[] {
+  const met = new Set<PublicErrorCode>([
     ...ANYWHERE,
     ...(route.access === 'key' ? KEYED : []),
     ...(route.access === 'result-token' ? RESULT_TOKEN : []),
@@ -97,7 +97,7 @@ export function refusalSchemas (): JsonObject {
 }
 
 /** The refusals of an operation as responses, one for each status. */
-export function refusalResponses (codes: readonly ErrorCode[], isKeyed: boolean): JsonObject {
+export function refusalResponses (codes: readonly PublicErrorCode[], isKeyed: boolean): JsonObject {
   const statuses = [...new Set(codes.map((code) => ERROR_CATALOGUE[code].status))]
   const byStatus = statuses.map((status) => ({ status, met: codes.filter((code) => ERROR_CATALOGUE[code].status === status) }))
   return Object.fromEntries(byStatus.map(({ status, met }) => [String(status), {
@@ -107,12 +107,12 @@ export function refusalResponses (codes: readonly ErrorCode[], isKeyed: boolean)
   }]))
 }
 
-function schemaOf (codes: readonly ErrorCode[]): JsonObject {
+function schemaOf (codes: readonly PublicErrorCode[]): JsonObject {
   const [first, ...others] = codes.map((code) => ({ $ref: `#/components/schemas/${schemaNameOf(code)}` }))
   return first !== undefined && others.length === 0 ? first : { oneOf: codes.map((code) => ({ $ref: `#/components/schemas/${schemaNameOf(code)}` })) }
 }
 
-function headersOf (status: number, codes: readonly ErrorCode[], isKeyed: boolean): JsonObject {
+function headersOf (status: number, codes: readonly PublicErrorCode[], isKeyed: boolean): JsonObject {
   const names = ['X-FB-Watermark']
   if (isKeyed && ![401, 414, 431].includes(status)) names.push('X-RateLimit-Limit', 'X-RateLimit-Remaining', 'X-RateLimit-Reset')
   if (codes.includes('invalid_api_key') || codes.includes('insufficient_permission')) names.push('WWW-Authenticate')
@@ -122,10 +122,10 @@ function headersOf (status: number, codes: readonly ErrorCode[], isKeyed: boolea
   return Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]))
 }
 
-function schemaNameOf (code: ErrorCode): string {
+function schemaNameOf (code: PublicErrorCode): string {
   return `Refusal${code.split('_').map((word) => word.charAt(0).toUpperCase() + word.slice(1)).join('')}`
 }
 
-function exampleOf (code: ErrorCode): JsonObject {
+function exampleOf (code: PublicErrorCode): JsonObject {
   return { ok: false, error: ERROR_CATALOGUE[code].sentence, code, meta: { watermark: 'wm_0m8x2k7v9q4t1c6z3b5n8r0w2y4h6j8d1f3s' } }
 }

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { sql } from 'drizzle-orm'
-import { ERROR_CATALOGUE, type ErrorCode } from '../../errors.ts'
+import { CONSOLE_CODES, ERROR_CATALOGUE, type ErrorCode } from '../../errors.ts'
 import { mintRecordId } from '../../plugins/lib/record-id.ts'
 import { mintResultToken } from '../../plugins/lib/result-token.ts'
 import { signRequest } from '../../plugins/lib/hmac.ts'
@@ -46,9 +46,6 @@ const PUBLISHED: Record<ErrorCode, [status: number, sentence: string]> = {
   allowlist_unconfirmed: [409, 'Allowlist leaves out addresses in use'],
   unavailable: [503, 'Service temporarily unavailable']
 }
-
-/** Refusals of the console: test/contract/console.test.ts provokes them. */
-const OF_THE_CONSOLE: readonly ErrorCode[] = ['organization_required', 'key_not_rotatable', 'not_signed_in', 'role_required', 'cross_origin_refused', 'key_not_found', 'key_revoked', 'allowlist_unconfirmed']
 
 const POLICIES = `${P}/governance/policies`
 const EVALUATE = `${P}/evaluate`
@@ -498,7 +495,7 @@ await onEachStore(t, 'every refusal of the contract', async (t, stores) => {
 
 t.test('no refusal of the catalogue is missing here', async (t) => {
   t.same(Object.fromEntries(Object.entries(ERROR_CATALOGUE).map(([code, { status, sentence }]) => [code, [status, sentence]])), PUBLISHED)
-  t.same([...provoked, ...OF_THE_CONSOLE].sort(), Object.keys(PUBLISHED).sort())
+  t.same([...provoked, ...CONSOLE_CODES].sort(), Object.keys(PUBLISHED).sort())
 })
 
 async function away (): Promise<never> {
