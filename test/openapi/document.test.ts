@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { createConfig, lintFromString } from '@redocly/openapi-core'
 import t from 'tap'
-import { ERROR_CATALOGUE } from '../../errors.ts'
+import { CONSOLE_CODES, ERROR_CATALOGUE } from '../../errors.ts'
 import { buildDocument } from '../../openapi/document.ts'
 import { typesOf } from '../../openapi/types.ts'
 
@@ -32,7 +32,7 @@ t.test('the document has no problem under the strict ruleset of Redocly, which f
 
 t.test('every refusal stands in the introduction with its status, sentence and code', async (t) => {
   const { info } = JSON.parse(committed)
-  for (const [code, { status, sentence }] of Object.entries(ERROR_CATALOGUE)) t.ok(info.description.includes(`| ${status} | \`${sentence}\` | \`${code}\` |`), code)
+  for (const [code, { status, sentence }] of Object.entries(ERROR_CATALOGUE)) t.equal(info.description.includes(`| ${status} | \`${sentence}\` | \`${code}\` |`), !CONSOLE_CODES.some((one) => one === code), code)
 })
 
 t.test('every named field says what it means', async (t) => {
