@@ -217,5 +217,4 @@ await onEachStore(t, 'While the kill switch is thrown a key can be read and revo
   t.equal((await ask(off, person, 'DELETE', `/keys/${keyId}`)).status, 200)
   await operate(runtime, 'kill.on', { org: orgId, reason: 'test' })
   expectRefusal(t, await ask(url, person, 'POST', '/keys', READ), 'api_disabled', 'making, for one organization')
-
 })
