@@ -38,35 +38,48 @@ export const LAYER_NAMES = ['transport', 'authentication', 'signature', 'ip-allo
 
 export type LayerName = typeof LAYER_NAMES[number]
 
+/** Layers that are left out are not there; nothing stands in for them. */
+export type LayersSubset = Partial<Omit<LayersOptions, 'onLayerDone' | 'onLayerRefused'>> & Pick<LayersOptions, 'onLayerDone' | 'onLayerRefused'>
+
+interface Layer {
+  readonly name: LayerName
+  readonly phase: Phase
+  /** Undefined when its options are not there. */
+  register (app: FastifyInstance, options: LayersSubset): PromiseLike<unknown> | undefined
+}
+
+/** Registration order. */
+const LAYERS: readonly Layer[] = [
+  { name: 'transport', phase: 'onRequest', register: (app, { transport: own }) => own && app.register(transport, own) },
+  { name: 'authentication', phase: 'preParsing', register: (app, { authentication: own }) => own && app.register(authentication, own) },
+  { name: 'signature', phase: 'preParsing', register: (app, { signature: own }) => own && app.register(signature, own) },
+  { name: 'ip-allowlist', phase: 'preParsing', register: (app, { ipAllowlist: own }) => own && app.register(ipAllowlist, own) },
+  { name: 'org-scope', phase: 'preParsing', register: (app, { orgScope: own }) => own && app.register(orgScope, own) },
+  { name: 'permission-scopes', phase: 'preParsing', register: (app, { permissionScopes: own }) => own && app.register(permissionScopes, own) },
+  { name: 'rate-limits', phase: 'preParsing', register: (app, { rateLimits: own }) => own && app.register(rateLimits, own) },
+  { name: 'anomaly-detection', phase: 'onResponse', register: (app, { anomalyDetection: own }) => own && app.register(anomalyDetection, own) },
+  { name: 'watermark', phase: 'onSend', register: (app, { watermark: own }) => own && app.register(watermark, own) },
+  { name: 'kill-switch', phase: 'onRequest', register: (app, { killSwitch: own }) => own && app.register(killSwitch, own) }
+]
+
 /** Registers all ten layers on this scope, in their order. */
 export async function registerLayers (app: FastifyInstance, options: LayersOptions): Promise<void> {
+  await registerSubset(app, options)
+}
+
+/** Registers the layers whose options are there, in the order of all ten. What a layer needs of others is for `guard` to judge. */
+export async function registerSubset (app: FastifyInstance, options: LayersSubset): Promise<void> {
   const { startClock, stopClock, timeRefusals } = layerClock(app, options)
   timeRefusals()
-  startClock('onRequest')
-  await app.register(transport, options.transport)
-  stopClock('onRequest', 'transport')
-  startClock('preParsing')
-  await app.register(authentication, options.authentication)
-  stopClock('preParsing', 'authentication')
-  await app.register(signature, options.signature)
-  stopClock('preParsing', 'signature')
-  await app.register(ipAllowlist, options.ipAllowlist)
-  stopClock('preParsing', 'ip-allowlist')
-  await app.register(orgScope, options.orgScope)
-  stopClock('preParsing', 'org-scope')
-  await app.register(permissionScopes, options.permissionScopes)
-  stopClock('preParsing', 'permission-scopes')
-  await app.register(rateLimits, options.rateLimits)
-  stopClock('preParsing', 'rate-limits')
-  startClock('onResponse')
-  await app.register(anomalyDetection, options.anomalyDetection)
-  stopClock('onResponse', 'anomaly-detection')
-  startClock('onSend')
-  await app.register(watermark, options.watermark)
-  stopClock('onSend', 'watermark')
-  startClock('onRequest')
-  await app.register(killSwitch, options.killSwitch)
-  stopClock('onRequest', 'kill-switch')
+  let phase: Phase | null = null
+  for (const layer of LAYERS) {
+    if (layer.phase !== phase) startClock(layer.phase)
+    phase = layer.phase
+    const registered = layer.register(app, options)
+    if (registered === undefined) continue
+    await registered
+    stopClock(layer.phase, layer.name)
+  }
 }
 
 type Phase = 'onRequest' | 'preParsing' | 'onSend' | 'onResponse'
@@ -89,7 +102,7 @@ declare module 'fastify' {
   }
 }
 
-function layerClock (app: FastifyInstance, { onLayerDone, onLayerRefused }: LayersOptions): LayerClock {
+function layerClock (app: FastifyInstance, { onLayerDone, onLayerRefused }: LayersSubset): LayerClock {
   if (onLayerDone === undefined) return { startClock () {}, stopClock () {}, timeRefusals () {} }
   app.decorateRequest('layerDoneAt', 0)
   app.decorateRequest('isChainDone', false)
@@ -129,3 +142,5 @@ function addHook (app: FastifyInstance, phase: Phase, observe: (request: Fastify
       })
   }
 }
+
+export { guard, type GuardOptions } from './guard.ts'
