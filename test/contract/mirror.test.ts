@@ -168,7 +168,7 @@ t.test('the list is not stale: its sources exist and have no twin, its tests exi
 })
 
 t.test('no test mirrors a source that is gone', async (t) => {
-  const own = ['contract', 'threats', 'vectors', 'helper', 'bin', 'db', 'torture', 'defects']
+  const own = ['examples', 'contract', 'threats', 'vectors', 'helper', 'bin', 'db', 'torture', 'defects']
   const orphans = sourcesIn('test').filter((file) => file.endsWith('.test.ts') && !own.includes(file.split('/')[1] ?? ''))
     .filter((file) => !existsSync(file.slice('test/'.length).replace(/\.test\.ts$/, '.ts')))
   t.same(orphans, ['test/evaluation/corpus.test.ts', 'test/evaluation/metamorphic.test.ts', 'test/evaluation/rules/cases.test.ts', 'test/evaluation/rules/detection.test.ts', 'test/evaluation/rules/twins.test.ts', 'test/evaluation/secrets-recall.test.ts', 'test/plugins/support/stores.test.ts', 'test/schemas/wire.test.ts'].sort(), 'these test several sources at once')
