@@ -8,6 +8,7 @@ import { openDatabase, safeDatabaseError, type Database } from '../db/client.ts'
 import { addRefusalCounts, insertAuditRows } from '../db/queries/system.ts'
 import { startDelivery, type DeliveryLogger } from '../evaluation/deliver.ts'
 import { createEgress, type Egress } from '../evaluation/egress.ts'
+import { startExpiryNotices } from '../evaluation/expiry-notices.ts'
 import type { KillControl } from '../evaluation/kill-control.ts'
 import { enqueueEvent } from '../evaluation/webhook-events.ts'
 import { startWorker, type EvaluationWorker } from '../evaluation/worker.ts'
@@ -143,6 +144,7 @@ function startWorkers (config: Config, database: Database, egress: Egress, pause
     paused,
     onEnded: (tx, { id, orgId, state }) => enqueueEvent(tx, orgId, { event: `evaluation.${state}`, evaluationId: id }, secrets)
   })
+  const notices = startExpiryNotices({ database, logger })
   return {
     kick () {
       evaluation.kick()
@@ -151,6 +153,7 @@ function startWorkers (config: Config, database: Database, egress: Egress, pause
     async stop () {
       await evaluation.stop()
       await delivery.stop()
+      await notices.stop()
     }
   }
 }

@@ -136,7 +136,8 @@ function readPermissions (value: unknown): Permission[] {
   return PERMISSIONS.filter((known) => named.includes(known))
 }
 
-function readRanges (value: unknown): string[] {
+/** A list of address ranges; empty for every address. */
+export function readRanges (value: unknown): string[] {
   const ranges = [...new Set(readTexts(value ?? [], 'ip_allow'))]
   if (ranges.length > RANGES_MAX) throw new OperationError('usage', `ip_allow takes at most ${RANGES_MAX} ranges`)
   for (const range of ranges) {

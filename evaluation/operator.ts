@@ -4,20 +4,20 @@
  */
 import { createHash } from 'node:crypto'
 import type { Database } from '../db/client.ts'
-import { insertKey, listKeys } from '../db/queries/keys.ts'
+import { listKeys } from '../db/queries/keys.ts'
 import { createOrganization } from '../db/queries/organizations.ts'
 import { saveScenario } from '../db/queries/scenarios.ts'
-import { revokeKeyById } from '../db/queries/system.ts'
 import type { AdmissionStore } from '../plugins/context.ts'
 import type { Thresholds } from '../plugins/lib/anomaly/thresholds.ts'
-import { generateApiKey } from '../plugins/lib/api-key.ts'
-import { newSigningSecret, type SigningProfile } from '../plugins/lib/hardened-signature.ts'
+import type { SigningProfile } from '../plugins/lib/hardened-signature.ts'
 import { mintRecordId, ulid } from '../plugins/lib/record-id.ts'
 import type { MasterKeys } from '../plugins/lib/sealed-secret.ts'
 import { parseBlueprint } from './graph/import.ts'
 import type { KillControl } from './kill-control.ts'
+import { createKey as makeKey, revokeKey } from './key-lifecycle.ts'
+import { actOf, changeOneKey, keyDepsOf, listOneKeysEvents, rotateOneKey, untold } from './operator-keys.ts'
 import { drillKillSwitch, liftKillSwitch, showKillSwitch, throwKillSwitch } from './operator-kill.ts'
-import { listAnomalyEvents, oneKey, resumeOneKey, runBacktest, suspendOneKey, tellInstances } from './operator-anomalies.ts'
+import { listAnomalyEvents, oneKey, resumeOneKey, runBacktest, suspendOneKey } from './operator-anomalies.ts'
 import { setOptions, showOptions } from './operator-options.ts'
 import { rewrapSecrets } from './operator-secrets.ts'
 import { debugOneKey, rotateOneSecret } from './operator-signing.ts'
@@ -28,7 +28,7 @@ import { existingOrg, OperationError, parseKeyOptions, readFiles, readObject, re
 
 export { OperationError, type OperationErrorKind } from './operator-arguments.ts'
 
-export const OPERATIONS = ['org.create', 'key.create', 'key.list', 'key.revoke', 'key.suspend', 'key.resume', 'key.rotate-signing-secret', 'key.debug', 'import', 'trace', 'trace.marks', 'secrets.rewrap', 'anomalies.list', 'backtest',
+export const OPERATIONS = ['org.create', 'key.create', 'key.list', 'key.revoke', 'key.rotate', 'key.change', 'key.events', 'key.suspend', 'key.resume', 'key.rotate-signing-secret', 'key.debug', 'import', 'trace', 'trace.marks', 'secrets.rewrap', 'anomalies.list', 'backtest',
   'suppression.create', 'suppression.list', 'suppression.approve', 'suppression.withdraw', 'options.show', 'options.set', 'kill.on', 'kill.off', 'kill.status', 'kill.drill'] as const
 export type OperationName = typeof OPERATIONS[number]
 
@@ -61,6 +61,9 @@ export async function runOperation (deps: OperatorDeps, name: OperationName, arg
     case 'key.create': return createKey(deps, given)
     case 'key.list': return listOrgKeys(deps, given)
     case 'key.revoke': return revokeOneKey(deps, given)
+    case 'key.rotate': return rotateOneKey(deps, given)
+    case 'key.change': return changeOneKey(deps, given)
+    case 'key.events': return listOneKeysEvents(deps, given)
     case 'key.rotate-signing-secret': return rotateOneSecret(deps, given)
     case 'key.debug': return debugOneKey(deps, given)
     case 'import': return importFiles(deps, given)
@@ -92,21 +95,18 @@ async function createOrg ({ database }: OperatorDeps, args: Arguments): Promise<
   return { id, name }
 }
 
-async function createKey ({ database, actor, masterKeys }: OperatorDeps, args: Arguments): Promise<CreatedKey> {
-  const orgId = await existingOrg(database, args)
+async function createKey (deps: OperatorDeps, args: Arguments): Promise<CreatedKey> {
+  const orgId = await existingOrg(deps.database, args)
   const options = parseKeyOptions(args, Date.now())
-  const { key, prefix, digest } = generateApiKey()
-  const id = `key_${ulid()}`
-  const signing = options.signingProfile === 'hardened' ? newSigningSecret(id, masterKeys) : null
-  await database.asOrganization(orgId, (tx) => insertKey(tx, orgId, { id, prefix, digest, createdBy: actor, ...options, sealedSigningSecret: signing?.sealed ?? null }))
+  const { row, key, signingSecret } = await makeKey(keyDepsOf(deps), orgId, options, actOf(deps, args))
   return {
-    id,
+    id: row.id,
     key,
-    prefix,
+    prefix: row.prefix,
     permissions: [...options.permissions],
     expires_at: options.expiresAt?.toISOString() ?? null,
     signing_profile: options.signingProfile,
-    ...(signing === null ? {} : { signing_secret: signing.secret }),
+    ...(signingSecret === null ? {} : { signing_secret: signingSecret }),
     ...(options.canaryLabel === null ? {} : { canary_label: options.canaryLabel })
   }
 }
@@ -136,12 +136,12 @@ async function listOrgKeys ({ database }: OperatorDeps, args: Arguments): Promis
   }
 }
 
-async function revokeOneKey ({ database, admission, actor }: OperatorDeps, args: Arguments): Promise<object> {
-  const match = await oneKey(database, readText(args, 'key'))
-  const revoked = await revokeKeyById(database.db, match.id, { actor, reason: 'revoked by an operator' })
-  // Also when it was revoked before: that is how an operator repeats a step that did not reach the instances.
-  await tellInstances({ admission }, match.id, 'revocation')
-  return { id: match.id, prefix: match.prefix, state: 'revoked', revoked_at: isoOrNull(revoked?.revokedAt ?? match.revokedAt) }
+async function revokeOneKey (deps: OperatorDeps, args: Arguments): Promise<object> {
+  const { id, orgId, prefix } = await oneKey(deps.database, readText(args, 'key'))
+  const ended = await revokeKey(keyDepsOf(deps), orgId, id, { ...actOf(deps, args), reason: args['reason'] === undefined ? 'revoked by an operator' : readText(args, 'reason') })
+  if (ended.outcome === 'unknown') throw new OperationError('failed', 'no key has this id or prefix')
+  if (!ended.told) throw untold('revocation', id)
+  return { id, prefix, state: 'revoked', revoked_at: isoOrNull(ended.row.revokedAt) }
 }
 
 async function importFiles ({ database, recordIdSecret }: OperatorDeps, args: Arguments): Promise<{ imported: ImportedFile[], refused: RefusedFile[] }> {

@@ -39,6 +39,8 @@ export interface KeyRecord {
   readonly canaryLabel?: string
   /** Set on a key of the hardened signature profile: its secrets, newest first. Such a key refuses the published profile. */
   readonly signing?: readonly SigningSecret[]
+  /** Set on a key that another one replaces: values of `Deprecation` (RFC 9745) and `Sunset` (RFC 8594) on its answers. */
+  readonly retiring?: { readonly deprecation: string, readonly sunset: string }
   /** Until then (Unix milliseconds) a refused signature's audit row says what differed. */
   readonly debugUntilMs?: number
 }

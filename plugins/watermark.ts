@@ -71,6 +71,8 @@ const watermark: FastifyPluginAsync<WatermarkOptions> = async (app, options) => 
       countUnauthenticated(request, reply)
       return done(null, payload)
     }
+    const retiring = request.principal?.retiring
+    if (retiring !== undefined) reply.header('deprecation', retiring.deprecation).header('sunset', retiring.sunset)
     audit.record(rowOf(request, reply)).then(() => payload, (cause: unknown) => withhold(request, reply, payload, cause)).then((answer) => done(null, answer), done)
   })
 

@@ -35,6 +35,7 @@ function addOrgCommands (program: Command): void {
 function addKeyCommands (program: Command): void {
   const key = program.command('key').description('API keys of an organization')
   addSigningCommands(key)
+  addChangeCommands(key)
   key.command('create').description('create a key; its value is printed this once and never again')
     .requiredOption('--org <id>', 'organization that the key speaks for').option('--name <name>', 'what the key is for')
     .option('--permissions <list>', 'comma-separated: governance:read, governance:evaluate, admin (admin includes both)')
@@ -63,6 +64,36 @@ function addKeyCommands (program: Command): void {
     .action(async (wanted: string, options: JsonOption) => {
       const answer = fieldsOf(await runAndTell('key.revoke', { key: wanted }))
       printAnswer(options.json === true, answer, () => `revoked ${String(answer['id'])}  ${String(answer['prefix'])}…  at ${String(answer['revoked_at'])}`)
+    })
+}
+
+function addChangeCommands (key: Command): void {
+  key.command('rotate').description('give a key its successor; both work until the grace is over').argument('<id-or-prefix>', 'key_… or the first 12 characters')
+    .option('--grace-hours <n>', 'how long the old key works on, 1 to 168', '24').option('--force', 'end a rotation that is under way at once').option('--reason <text>', 'stands in the history of the key').option(...JSON_OPTION)
+    .addHelpText('after', '\nThe successor inherits everything, its expiry included, and is printed this once.\n\nExample:\n  $ fb key rotate key_01J… --grace-hours 48')
+    .action(async (wanted: string, options: JsonOption & { graceHours: string, force?: boolean, reason?: string }) => {
+      const answer = fieldsOf(await runAndTell('key.rotate', { key: wanted, grace_hours: wholeNumber(options.graceHours, '--grace-hours'), force: options.force === true, reason: options.reason }))
+      if (typeof answer['warning'] === 'string') note(`warning: ${answer['warning']}`)
+      const secret = answer['signing_secret'] === undefined ? '' : `\n  ${String(answer['signing_secret'])}`
+      printAnswer(options.json === true, answer, () => `key ${String(answer['id'])}\n\n  ${String(answer['key'])}${secret}\n\nShown this once. ${String(answer['replaced'])} works until ${String(answer['grace_until'])}.`)
+    })
+  key.command('change').description('change the name, the limits or the allowlist of a key').argument('<id-or-prefix>', 'key_… or the first 12 characters')
+    .option('--name <name>', 'what the key is for').option('--rpm <n>', 'requests a minute').option('--rph <n>', 'requests an hour')
+    .option('--ip-allow <cidr>', 'address or range that may use the key; repeat or separate by commas; an empty text for every address', collect)
+    .option('--confirm', 'also when the list leaves out addresses from which the key was used in the last week').option('--reason <text>', 'stands in the history of the key').option(...JSON_OPTION)
+    .addHelpText('after', '\nExample:\n  $ fb key change key_01J… --rpm 120 --ip-allow 203.0.113.0/24')
+    .action(async (wanted: string, options: JsonOption & { name?: string, rpm?: string, rph?: string, ipAllow?: string[], confirm?: boolean, reason?: string }) => {
+      const args = { key: wanted, name: options.name, rpm: wholeNumber(options.rpm, '--rpm'), rph: wholeNumber(options.rph, '--rph'), ip_allow: options.ipAllow === undefined ? undefined : splitList(options.ipAllow), confirm: options.confirm === true, reason: options.reason }
+      const answer = fieldsOf(await runAndTell('key.change', args))
+      printAnswer(options.json === true, answer, () => `changed ${String(answer['id'])}  ${String(answer['rpm'])} a minute, ${String(answer['rph'])} an hour, from ${cell(answer['ip_allow'])}`)
+    })
+  key.command('events').description('what was done to a key: when, by whom, why').argument('<id-or-prefix>', 'key_… or the first 12 characters').option(...JSON_OPTION)
+    .addHelpText('after', '\nExample:\n  $ fb key events key_01J…')
+    .action(async (wanted: string, options: JsonOption) => {
+      const answer = fieldsOf(await withStore((store) => store.run('key.events', { key: wanted })))
+      const events = Array.isArray(answer['events']) ? answer['events'] as Array<Record<string, unknown>> : []
+      const columns = ['at', 'action', 'actor', 'reason', 'notice_days']
+      printAnswer(options.json === true, answer, () => events.length === 0 ? 'no events' : table(columns, events.map((event) => columns.map((column) => cell(event[column])))))
     })
 }
 

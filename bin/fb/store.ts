@@ -18,7 +18,7 @@ const DATA_FOLDER_DEFAULT = '.flowbeacon'
 const ATTEMPTS_MAX = 40
 const RETRY_MS = 250
 /** Operations that reach the running instances through Redis. */
-const TELLS_INSTANCES: readonly OperationName[] = ['key.revoke', 'key.suspend', 'key.resume', 'key.rotate-signing-secret', 'key.debug', 'kill.on', 'kill.off', 'kill.status', 'kill.drill']
+const TELLS_INSTANCES: readonly OperationName[] = ['key.revoke', 'key.rotate', 'key.change', 'key.suspend', 'key.resume', 'key.rotate-signing-secret', 'key.debug', 'kill.on', 'kill.off', 'kill.status', 'kill.drill']
 
 export interface Store {
   /** True when no other process shares this store's windows: a running instance is then not told of a revocation at once. */

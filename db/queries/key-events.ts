@@ -26,6 +26,28 @@ export async function insertKeyEvent (db: Db, orgId: string, event: NewKeyEvent)
   await db.insert(keyEvents).values({ id: `kev_${ulid(atMs)}`, orgId, keyId, at: new Date(atMs), action, before, after, ...act })
 }
 
+/** Keys that work and end within the steps (days): each with the step that it is in, where nobody has been told of it yet. Across organizations. */
+export async function dueNotices (db: Db, stepsDays: readonly number[], nowMs: number): Promise<Array<{ keyId: string, orgId: string, prefix: string, days: number, expiresAt: Date }>> {
+  const now = new Date(nowMs).toISOString()
+  const steps = sql.join(stepsDays.map((days) => sql`(${days}::integer)`), sql`, `)
+  const result = await db.execute(sql`
+    select due.* from (
+      select k.id, k.org_id, k.prefix, (extract(epoch from k.expires_at) * 1000)::float8 as ms, min(step.days) as days
+      from api_keys k join (values ${steps}) step (days) on k.expires_at <= ${now}::timestamptz + step.days * interval '1 day'
+      where k.state = 'active' and k.grace_until is null and k.expires_at > ${now}::timestamptz
+      group by k.id) due
+    where not exists (select 1 from key_events told where told.key_id = due.id and told.notice_days = due.days)`)
+  return rowsOf(result).map((row) => ({ keyId: String(row['id']), orgId: String(row['org_id']), prefix: String(row['prefix']), days: Number(row['days']), expiresAt: new Date(Number(row['ms'])) }))
+}
+
+/** True for the first of any number of callers that tells of this step. */
+export async function insertNotice (db: Db, notice: { keyId: string, orgId: string, days: number, atMs: number, actor: string }): Promise<boolean> {
+  const { keyId, orgId, days, atMs, actor } = notice
+  const rows = await db.insert(keyEvents).values({ id: `kev_${ulid(atMs)}`, orgId, keyId, at: new Date(atMs), actor, action: 'expires_soon', noticeDays: days })
+    .onConflictDoNothing().returning({ id: keyEvents.id })
+  return rows.length === 1
+}
+
 /** Newest first; ids are time-ordered, so the id is the cursor. */
 export async function listKeyEvents (db: Db, orgId: string, query: { keyId?: string, limit: number, afterId: string | null }): Promise<KeyEventRow[]> {
   return await db.select().from(keyEvents).where(and(

@@ -36,6 +36,7 @@ export async function findKeyByDigest (db: Db, digest: Buffer, masterKeys: Maste
     ...(row.canaryLabel === null ? {} : { canaryLabel: row.canaryLabel }),
     // A dead key is refused whatever its secret was.
     ...(row.sealedSigningSecret === null || row.state !== 'active' ? {} : { signing: signingOf(row.id, row.sealedSigningSecret, row, masterKeys) }),
+    ...(row.replacedAt === null || row.graceUntil === null ? {} : { retiring: { deprecation: `@${Math.floor(row.replacedAt.getTime() / 1000)}`, sunset: row.graceUntil.toUTCString() } }),
     ...(row.debugUntil === null ? {} : { debugUntilMs: row.debugUntil.getTime() })
   }
 }

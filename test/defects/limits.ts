@@ -116,9 +116,9 @@ export const LIMITS: readonly Defect[] = [
   },
   {
     name: 'revocation-untold',
-    file: 'evaluation/operator.ts',
-    line: "await tellInstances({ admission }, match.id, 'revocation')",
-    instead: '',
+    file: 'evaluation/key-lifecycle.ts',
+    line: "return row === null ? { outcome: 'unknown' } : { outcome: 'done', row, told: await tell(deps, [keyId]) }",
+    instead: "return row === null ? { outcome: 'unknown' } : { outcome: 'done', row, told: true }",
     breaks: 'revocation is immediate on every instance',
     tests: ['test/contract/service.test.ts', 'test/contract/instances.test.ts', 'test/evaluation/operator.test.ts']
   },
