@@ -138,6 +138,8 @@ if renew then renewed = second end
 -- The header first: SETRANGE would fill a gap with zeros, and zeros are times.
 redis.call('SETRANGE', KEYS[2], 0, struct.pack('>I4I4I4I4', capacity, (position + 1) % capacity, math.min(count + 1, capacity), renewed))
 redis.call('SETRANGE', KEYS[2], ${RING_HEADER_BYTES} + position * 4, struct.pack('>I4', now))
+-- A string that grew has room to grow; one that is full will not, and is laid down anew, once, in the size it has.
+if count + 1 == capacity then redis.call('SET', KEYS[2], redis.call('GET', KEYS[2]), 'KEEPTTL') end
 if renew then
   redis.call('EXPIRE', KEYS[2], ${RING_TTL_SECONDS})
   redis.call('EXPIRE', KEYS[1], ${EPOCH_TTL_SECONDS})
