@@ -9,8 +9,8 @@ const TITLE_HEIGHT = 48
 
 export function table (rows: readonly Row[]): string {
   const head = ['', 'ratio [IQR]', 'CPU', 'µs/req', 'Redis µs', 'PG µs', 'p50 ms', 'p99 ms', 'trips', 'rows/commit']
-  const lines = rows.map((row) => row.void !== null
-    ? [row.title, `void: ${row.void}`]
+  const lines = rows.map((row) => row.skipped !== null || row.void !== null
+    ? [row.title, row.skipped === null ? `void: ${row.void}` : `skipped: ${row.skipped}`]
     : [
         row.title,
         `${row.ratio.toFixed(2)} [${row.ratioLow.toFixed(2)}-${row.ratioHigh.toFixed(2)}]`,
@@ -29,19 +29,25 @@ export function table (rows: readonly Row[]): string {
 export function goalsTable (goals: readonly Reached[]): string {
   return aligned([
     ['', 'must', 'goal', 'measured', ''],
-    ...goals.map(({ measure, must, goal, measured, isMet }) => [measure, must.toFixed(2), goal.toFixed(2), measured.toFixed(2), isMet ? (measured >= goal ? 'goal' : 'ok') : 'MISSED'])
+    ...goals.map(({ measure, must, goal, measured, isMet, isGoal }) => [measure, ...[must, goal, measured].map((value) => value.toFixed(Number.isInteger(value) ? 0 : 2)), wordOf(isMet, isGoal)])
   ])
+}
+
+function wordOf (isMet: boolean, isGoal: boolean): string {
+  if (isGoal) return 'goal'
+  return isMet ? 'ok' : 'MISSED'
 }
 
 /** Cells in columns, the first to the left. */
 export function aligned (lines: readonly string[][]): string {
-  const widths = (lines[0] ?? []).map((_cell, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
+  const columns = lines[0]?.length ?? 0
+  const widths = (lines[0] ?? []).map((_cell, column) => Math.max(...lines.map((line) => line.length === columns || column === 0 ? line[column]?.length ?? 0 : 0)))
   return lines.map((line) => line.map((cell, column) => column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)).join('  ').trimEnd()).join('\n')
 }
 
 /** Bars of requests per second and of processor time, as shares of bare Fastify. Colours and text are readable on white and on black. */
 export function chart (title: string, rows: readonly Row[]): string {
-  const shown = rows.filter((row) => row.void === null)
+  const shown = rows.filter((row) => row.void === null && row.skipped === null)
   const widest = Math.max(1, ...shown.flatMap((row) => [row.ratio, row.cpuRatio]))
   const bars = shown.map((row, at) => {
     const y = TITLE_HEIGHT + at * ROW_HEIGHT

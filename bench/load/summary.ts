@@ -12,6 +12,8 @@ export interface Row {
   leavesOut: string
   /** Why the figures mean nothing; null when they do. */
   void: string | null
+  /** Why it was not measured at all; null when it was. */
+  skipped: string | null
   requests: number
   requestsPerSecond: number
   /** Requests per second against the baseline's in the same round: median, and the quartiles. */
@@ -30,7 +32,7 @@ export interface Row {
   auditRows: number | null
 }
 
-export function summarise (samples: readonly Sample[], targets: readonly Target[]): Row[] {
+export function summarise (samples: readonly Sample[], targets: readonly Target[], unfit: ReadonlyMap<string, string>): Row[] {
   const baseCpu = cpuMicros(samples.filter((sample) => sample.target === BASELINE))
   return targets.map((target) => {
     const own = samples.filter((sample) => sample.target === target.name)
@@ -43,7 +45,8 @@ export function summarise (samples: readonly Sample[], targets: readonly Target[
       target: target.name,
       title: target.title,
       leavesOut: target.leavesOut,
-      void: voidReason(own),
+      void: unfit.get(target.name) ?? voidReason(own),
+      skipped: target.whyMissing?.() ?? null,
       requests,
       requestsPerSecond: median(own.map(speed)),
       ratio: median(ratios),

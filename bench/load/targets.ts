@@ -19,6 +19,8 @@ export interface Target {
   readonly isAudited: boolean
   /** Checks the signature and the key's limit. */
   readonly isGuarded: boolean
+  /** Why it cannot be measured here; null when it can. Default it can. */
+  readonly whyMissing?: () => string | null
 }
 
 const SCRIPTS = ['evalsha', 'eval']
@@ -42,8 +44,18 @@ export const TARGETS: readonly Target[] = [
   ours('chain-off', 'the chain, no audit', 'audit', 'chain.js', { AUDIT: 'off' }, SCRIPTS),
   peer('fastify-plugins', '@fastify/bearer-auth + @fastify/rate-limit', 'fastify-stack.mjs'),
   peer('fastify-flexible', 'Fastify + rate-limiter-flexible, twice', 'fastify-stack.mjs', { LIMITER: 'flexible' }),
+  { ...peer('nginx-lua', 'nginx + Lua, the same window script (no upstream)', 'nginx.mjs'), leavesOut: 'organization, permission, address, revocation, validation, watermark, audit', whyMissing: whyNoNginx },
   peer('express', 'Express + express-rate-limit twice + rate-limit-redis', 'express-stack.mjs')
 ]
+
+function whyNoNginx (): string | null {
+  const { error, stderr } = spawnSync('nginx', ['-V'])
+  if (error !== undefined) return 'nginx is not installed'
+  const about = stderr.toString()
+  const modules = /--modules-path=(\S+)/.exec(about)?.[1] ?? ''
+  const hasLua = about.includes('lua') || existsSync(`${modules}/ngx_http_lua_module.so`)
+  return hasLua ? null : 'nginx has no Lua module (Debian: libnginx-mod-http-lua)'
+}
 
 /** Throws when there is none of the name. */
 export function findTarget (name: string): Target {

@@ -5,7 +5,7 @@ import { rateLimit } from 'express-rate-limit'
 import { Redis } from 'ioredis'
 import { RedisStore } from 'rate-limit-redis'
 import { serve } from './serve.mjs'
-import { answerFor, findKey, isSigned, LIMIT, PATH, WINDOW_MS } from './shared.mjs'
+import { answerFor, findKey, isSigned, PATH, WINDOW_MS } from './shared.mjs'
 
 await serve(async (port, host) => {
   const redis = new Redis(process.env.REDIS_URL, { enableAutoPipelining: true })
@@ -32,7 +32,7 @@ await serve(async (port, host) => {
 function limiter (redis, name, windowMs) {
   return rateLimit({
     windowMs,
-    limit: LIMIT * 100,
+    limit: (request) => request.apiKey.limit,
     keyGenerator: (request) => request.apiKey.id,
     standardHeaders: 'draft-8',
     legacyHeaders: false,

@@ -36,7 +36,7 @@ await serve(async (port, host) => {
     })
   })
   if (process.env.LIMITER === 'flexible') await limitTwice(app, redis)
-  else await app.register(rateLimit, { redis, max: LIMIT * 100, timeWindow: WINDOW_MS, hook: 'preHandler', keyGenerator: (request) => request.apiKey.id, nameSpace: 'bench-fastify-' })
+  else await app.register(rateLimit, { redis, max: (request) => request.apiKey.limit, timeWindow: WINDOW_MS, hook: 'preHandler', keyGenerator: (request) => request.apiKey.id, nameSpace: 'bench-fastify-' })
   app.after(() => {
     const response = { 200: RESPONSE_SCHEMA }
     app.get(PATH, { schema: { response } }, async () => answerFor('0'))
@@ -50,6 +50,7 @@ async function limitTwice (app, redis) {
   const windows = [['minute', 60], ['hour', 3600]].map(([name, duration]) => new RateLimiterRedis({ storeClient: redis, keyPrefix: `bench-flexible-${name}`, points: LIMIT * 100, duration }))
   app.addHook('preHandler', async (request, reply) => {
     const [minute, hour] = await Promise.all(windows.map((window) => window.consume(request.apiKey.id)))
+    if (minute.consumedPoints > request.apiKey.limit || hour.consumedPoints > request.apiKey.limit) return reply.code(429).send({ ok: false })
     reply.headers({ 'x-ratelimit-limit': LIMIT, 'x-ratelimit-remaining': Math.min(minute.remainingPoints, hour.remainingPoints), 'x-ratelimit-reset': Math.ceil((Date.now() + minute.msBeforeNext) / 1000) })
   })
 }

@@ -5,11 +5,15 @@ import { readFileSync } from 'node:fs'
 
 export const PATH = '/api/public/v1/bench'
 export const LIMIT = 1000
+/** Of the key in BENCH_SMALL_KEY, which is asked for more than it has before anything is measured. */
+export const SMALL_LIMIT = 3
 export const WINDOW_MS = 3_600_000
 const TOLERANCE_SECONDS = 300
 const SIGNATURE = /^t=([1-9]\d{0,10}),v1=([0-9a-f]{64})$/
 
-const keys = new Map(readFileSync(process.env.BENCH_KEYS, 'utf8').split('\n').filter(Boolean).map((key, at) => [digestOf(key), { id: `key_${at}`, key }]))
+const keys = new Map(readFileSync(process.env.BENCH_KEYS, 'utf8').split('\n').filter(Boolean).map((key, at) => [digestOf(key), { id: `key_${at}`, key, limit: LIMIT * 100 }]))
+const smallKey = readFileSync(process.env.BENCH_SMALL_KEY, 'utf8')
+keys.set(digestOf(smallKey), { id: 'key_small', key: smallKey, limit: SMALL_LIMIT })
 
 function digestOf (key) {
   return createHash('sha256').update(key).digest('hex')
