@@ -18,7 +18,7 @@ const PATHS = ['/api/public/v1/scenarios', '/api/public/v1/evaluate', '/api/publ
 
 interface Attempt { key: string, method: string, target: string, body: string, header: string }
 interface Made { attempt: Attempt, timestamp: string, mac: string }
-type Hook = (request: object, reply: object, payload: Readable) => Promise<unknown>
+type Hook = (request: object, reply: object, payload: Readable, done: (err?: unknown) => void) => void
 type Judge = (attempt: Attempt) => Promise<boolean>
 
 const proof: Proof = {
@@ -74,15 +74,17 @@ async function fuzz (count: number, seed: number, progress: ProofOptions['progre
 /** The layer's hook, as it registers it, with a request that holds what the hook reads. */
 async function layerOf (): Promise<Judge> {
   const hooks: Hook[] = []
-  const app = { hasRequestDecorator: () => true, hasDecorator: () => true, addHook: (_name: string, hook: Hook) => { hooks.push(hook) } }
+  const app = { hasRequestDecorator: () => true, hasDecorator: () => true, decorate () {}, decorateRequest () {}, principalJudges: [], addHook: (_name: string, hook: Hook) => { hooks.push(hook) } }
   await signature(app as unknown as FastifyInstance, { now: () => NOW_SECONDS * 1000 })
   const [verify] = hooks
   if (verify === undefined || hooks.length !== 1) throw new Error('the signature layer does not add one hook')
   return async ({ key, method, target, body, header }) => {
     const headers = { 'x-fb-signature': header, ...(body === '' ? {} : { 'content-length': String(Buffer.byteLength(body)) }) }
-    const request = { method, headers, raw: { url: target }, routeOptions: { config: { access: 'key' } }, bearerKey: key, rawBody: null, replayId: null }
+    const request = { server: { explainSignature: (check: string) => check }, method, headers, raw: { url: target }, routeOptions: { config: { access: 'key' } }, principal: null, bearerKey: key, rawBody: null, replayId: null }
     try {
-      await verify(request, { raw: {} }, Readable.from(body === '' ? [] : [Buffer.from(body)]))
+      await new Promise<void>((resolve, reject) => {
+        verify(request, { raw: {} }, Readable.from(body === '' ? [] : [Buffer.from(body)]), (err) => err instanceof Error ? reject(err) : resolve())
+      })
       return true
     } catch (err) {
       if (err instanceof Error && 'code' in err && err.code === 'signature_invalid') return false

@@ -3,15 +3,16 @@ import t from 'tap'
 import { LAYER_NAMES } from '../../plugins/index.ts'
 
 t.test('the folder holds exactly the ten layers of the security page, each with a test of its own', async (t) => {
-  const files = readdirSync('plugins').filter((name) => name.endsWith('.ts') && name !== 'index.ts' && name !== 'context.ts').map((name) => name.slice(0, -3))
+  const files = readdirSync('plugins').filter((name) => name.endsWith('.ts') && !['index.ts', 'context.ts', 'guard.ts'].includes(name)).map((name) => name.slice(0, -3))
   t.same(files.sort(), [...LAYER_NAMES].sort())
   for (const name of files) t.ok(existsSync(`test/plugins/${name}.test.ts`), name)
 })
 
 t.test('layers are registered in the order of the security page', async (t) => {
   const source = readFileSync('plugins/index.ts', 'utf8')
-  const registered = [...source.matchAll(/app\.register\((\w+), options\./g)].map((match) => (match[1] ?? '').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`))
-  t.same(registered, LAYER_NAMES)
+  const registered = [...source.matchAll(/\{ name: '([\w-]+)', phase: .* app\.register\((\w+), own\) \}/g)]
+  t.same(registered.map(([, name]) => name), LAYER_NAMES)
+  t.same(registered.map(([, , plugin = '']) => plugin.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)), LAYER_NAMES)
 })
 
 t.test('the lock file names no registry and every package has its integrity', async (t) => {

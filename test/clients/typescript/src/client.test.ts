@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
@@ -75,9 +78,17 @@ await onEachStore(t, 'the client', async (t, stores) => {
     const client = new FlowBeacon({ baseUrl, apiKey: caller.key })
     const controller = new AbortController()
     const reason = new Error('no longer wanted')
-    setTimeout(() => controller.abort(reason), 100)
     await t.rejects(client.waitForEvaluation('req_00000000000000000000000000', { signal: controller.signal }), { code: /not_found|organization_mismatch/ })
-    await t.rejects(client.evaluateAndWait({ blueprints }, { signal: controller.signal, pollMs: 60_000 }), reason)
+    // An evaluation that is never complete, however fast the machine is.
+    const pending = createServer((_request, response) => {
+      const data = { evaluation_id: 'req_00000000000000000000000000', status: 'processing', total_scenarios: 1, completed: 0, result_token: 'a.b.c' }
+      response.setHeader('content-type', 'application/json').end(JSON.stringify({ ok: true, data, meta: { watermark: 'wm_0' } }))
+    }).listen(0, '127.0.0.1')
+    await once(pending, 'listening')
+    t.teardown(() => pending.close())
+    const waiting = new FlowBeacon({ baseUrl: `http://127.0.0.1:${(pending.address() as AddressInfo).port}`, apiKey: caller.key })
+    setTimeout(() => controller.abort(reason), 100)
+    await t.rejects(waiting.evaluateAndWait({ blueprints }, { signal: controller.signal, pollMs: 60_000 }), reason)
     await t.rejects(client.getSummary({ signal: AbortSignal.abort(reason) }), reason)
     const slow = client.evaluateAndWait({ blueprints }, { pollMs: 1, waitMs: 0 })
     const ended = await slow.then(() => null, (err: unknown) => err)
