@@ -104,15 +104,6 @@ export async function listKeys (db: Db, orgId: string): Promise<KeyRow[]> {
   return await db.select(PUBLIC_COLUMNS).from(apiKeys).where(eq(apiKeys.orgId, orgId)).orderBy(desc(apiKeys.id))
 }
 
-/** Revokes for good. False when the key is unknown to the organization or was revoked before. Bump its epoch afterwards. */
-export async function revokeKey (db: Db, orgId: string, keyId: string, by: { actor: string, reason: string }): Promise<boolean> {
-  const rows = await db.update(apiKeys)
-    .set({ state: 'revoked', revokedAt: new Date(), revokedBy: by.actor, revokedReason: by.reason })
-    .where(and(eq(apiKeys.orgId, orgId), eq(apiKeys.id, keyId), inArray(apiKeys.state, ['active', 'suspended', 'inactive'])))
-    .returning({ id: apiKeys.id })
-  return rows.length === 1
-}
-
 /**
  * Makes a sealed secret the signing secret of a hardened key. The one before stays valid for `graceSeconds`, 0 for not at all; one before
  * that stops at once: at most two are valid. Null when the organization has no such key, or it is of the published profile or revoked.

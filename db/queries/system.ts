@@ -171,15 +171,6 @@ export async function findKeysByIdOrPrefix (db: Db, idOrPrefix: string): Promise
   return await db.select(KEY_FOR_OPERATOR).from(apiKeys).where(or(eq(apiKeys.id, idOrPrefix), eq(apiKeys.prefix, idOrPrefix)))
 }
 
-/** Revokes for good; null when it was revoked before. Bump the key's epoch afterwards. */
-export async function revokeKeyById (db: Db, keyId: string, by: { actor: string, reason: string }): Promise<KeyForOperator | null> {
-  const [row] = await db.update(apiKeys)
-    .set({ state: 'revoked', revokedAt: sql`now()`, revokedBy: by.actor, revokedReason: by.reason })
-    .where(and(eq(apiKeys.id, keyId), sql`${apiKeys.state} <> 'revoked'`))
-    .returning(KEY_FOR_OPERATOR)
-  return row ?? null
-}
-
 /** From now on for so long a refused signature of the key says in its audit row what differed; null switches that off. Bump the key's epoch afterwards. */
 export async function debugKey (db: Db, keyId: string, forMs: number | null): Promise<Date | null> {
   const [row] = await db.update(apiKeys)

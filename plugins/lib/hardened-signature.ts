@@ -8,6 +8,7 @@
  * nor the hash can hold a point. A nonce is 16 to 64 characters of `A-Z a-z 0-9 - _`: 24 random hex digits, a UUID, a ULID.
  */
 import { createHash, createHmac, createSecretKey, randomBytes, type KeyObject } from 'node:crypto'
+import { readSignatureParts, TIMESTAMP } from './hmac.ts'
 import { openSecret, sealSecret, type MasterKeys } from './sealed-secret.ts'
 
 export const SIGNING_PROFILES = ['published', 'hardened'] as const
@@ -15,45 +16,20 @@ export type SigningProfile = typeof SIGNING_PROFILES[number]
 
 const SECRET = /^fbs_[0-9a-f]{64}$/
 const SECRET_BYTES = 32
-const TIMESTAMP = /^[1-9]\d{0,10}$/
 const NONCE = /^[A-Za-z0-9_-]{16,64}$/
 const NONCE_BYTES = 12
-const HEX_MAC = /^[0-9a-f]{64}$/
-/** RFC 9110 section 5.6.1: blanks and tabs may stand around a member of a list, and nothing else. */
-const OPTIONAL_WHITESPACE = /^[ \t]+|[ \t]+$/g
-const SIGNATURES_MAX = 2
-const HEADER_CHARS_MAX = 1024
 const REPLAY_ID_CHARS = 32
 
 export interface HardenedHeader { timestampSeconds: number, timestamp: string, nonce: string, macs: Buffer[] }
 
-/**
- * Reads `t=<unix seconds>,n=<nonce>,v2=<64 lowercase hex>`. One `t`, one `n`, one or two `v2`, in any order; unknown parts, of the published
- * profile too, are ignored. Null when it is anything else.
- */
+const HARDENED_PARTS = new Map([['t', TIMESTAMP], ['n', NONCE]])
+
+/** Reads `t=<unix seconds>,n=<nonce>,v2=<64 lowercase hex>`; see `readSignatureParts`. Parts of the published profile are unknown ones here. */
 export function parseHardenedHeader (header: string): HardenedHeader | null {
-  if (header.length > HEADER_CHARS_MAX) return null
-  let timestamp: string | null = null
-  let nonce: string | null = null
-  const macs: Buffer[] = []
-  for (const part of header.split(',')) {
-    const text = part.replace(OPTIONAL_WHITESPACE, '')
-    const equals = text.indexOf('=')
-    const name = equals < 0 ? text : text.slice(0, equals)
-    const value = equals < 0 ? '' : text.slice(equals + 1)
-    if (name === 't') {
-      if (timestamp !== null || !TIMESTAMP.test(value)) return null
-      timestamp = value
-    } else if (name === 'n') {
-      if (nonce !== null || !NONCE.test(value)) return null
-      nonce = value
-    } else if (name === 'v2') {
-      if (!HEX_MAC.test(value) || macs.length === SIGNATURES_MAX) return null
-      macs.push(Buffer.from(value, 'hex'))
-    }
-  }
-  if (timestamp === null || nonce === null || macs.length === 0) return null
-  return { timestamp, timestampSeconds: Number(timestamp), nonce, macs }
+  const parts = readSignatureParts(header, 'v2', HARDENED_PARTS)
+  const timestamp = parts?.values.get('t')
+  const nonce = parts?.values.get('n')
+  return parts === null || timestamp === undefined || nonce === undefined ? null : { timestamp, timestampSeconds: Number(timestamp), nonce, macs: parts.macs }
 }
 
 export interface HardenedParts {

@@ -8,7 +8,8 @@ import { hmacSha256Hex } from './hmac-sha256.ts'
 /** Seconds that the signed time may differ from ours, either way. */
 export const TOLERANCE_SECONDS = 300
 
-const TIMESTAMP = /^[1-9]\d{0,10}$/
+/** Whole Unix seconds. */
+export const TIMESTAMP = /^[1-9]\d{0,10}$/
 const HEX_MAC = /^[0-9a-f]{64}$/
 /** RFC 9110 section 5.6.1: blanks and tabs may stand around a member of a list, and nothing else. */
 const OPTIONAL_WHITESPACE = /^[ \t]+|[ \t]+$/g
@@ -18,28 +19,37 @@ const HEADER_CHARS_MAX = 1024
 export interface SignatureHeader { timestampSeconds: number, timestamp: string, macs: Buffer[] }
 
 /**
- * Reads `t=<unix seconds>,v1=<64 lowercase hex>`. One `t`, one or two `v1`, in any order; unknown parts are ignored.
- * Null when it is anything else.
+ * The grammar of both profiles: parts with a comma between them, those of `once` exactly once and in their form, one or two MACs of 64
+ * lowercase hex characters, in any order; unknown parts are ignored. Null when the header is anything else.
  */
-export function parseSignatureHeader (header: string): SignatureHeader | null {
+export function readSignatureParts (header: string, macName: 'v1' | 'v2', once: ReadonlyMap<string, RegExp>): { values: ReadonlyMap<string, string>, macs: Buffer[] } | null {
   if (header.length > HEADER_CHARS_MAX) return null
-  let timestamp: string | null = null
+  const values = new Map<string, string>()
   const macs: Buffer[] = []
   for (const part of header.split(',')) {
     const text = part.replace(OPTIONAL_WHITESPACE, '')
     const equals = text.indexOf('=')
     const name = equals < 0 ? text : text.slice(0, equals)
     const value = equals < 0 ? '' : text.slice(equals + 1)
-    if (name === 't') {
-      if (timestamp !== null || !TIMESTAMP.test(value)) return null
-      timestamp = value
-    } else if (name === 'v1') {
+    const form = once.get(name)
+    if (form !== undefined) {
+      if (values.has(name) || !form.test(value)) return null
+      values.set(name, value)
+    } else if (name === macName) {
       if (!HEX_MAC.test(value) || macs.length === SIGNATURES_MAX) return null
       macs.push(Buffer.from(value, 'hex'))
     }
   }
-  if (timestamp === null || macs.length === 0) return null
-  return { timestamp, timestampSeconds: Number(timestamp), macs }
+  return values.size === once.size && macs.length > 0 ? { values, macs } : null
+}
+
+const PUBLISHED_PARTS = new Map([['t', TIMESTAMP]])
+
+/** Reads `t=<unix seconds>,v1=<64 lowercase hex>`; see `readSignatureParts`. */
+export function parseSignatureHeader (header: string): SignatureHeader | null {
+  const parts = readSignatureParts(header, 'v1', PUBLISHED_PARTS)
+  const timestamp = parts?.values.get('t')
+  return parts === null || timestamp === undefined ? null : { timestamp, timestampSeconds: Number(timestamp), macs: parts.macs }
 }
 
 export interface SignedParts {

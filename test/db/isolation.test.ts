@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm'
 import postgres from 'postgres'
 import { openDatabase, safeDatabaseError, type Database, type Db } from '../../db/client.ts'
 import { createEvaluation, deleteRedemption, findEvaluation, findItems, insertRedemption } from '../../db/queries/evaluations.ts'
-import { insertKey, listKeys, revokeKey } from '../../db/queries/keys.ts'
+import { endKey, insertKey, listKeys, lockKey } from '../../db/queries/keys.ts'
 import { createOrganization } from '../../db/queries/organizations.ts'
 import { rowsOf } from '../../db/rows.ts'
 import { claimEvaluation, finishEvaluation, insertAuditRows, renewLease } from '../../db/queries/system.ts'
@@ -92,7 +92,8 @@ function suite (name: string, url: string, drop: () => Promise<void>): void {
       t.equal(await findEvaluation(db, 'org_a', 'req_b'), null)
       t.same(await findItems(db, 'org_a', 'req_b'), [])
       t.same((await listKeys(db, 'org_a')).map(({ orgId }) => orgId), ['org_a'])
-      t.equal(await revokeKey(db, 'org_a', 'key_b', { actor: 'test', reason: 'test' }), false)
+      t.equal(await lockKey(db, 'org_a', 'key_b'), null)
+      await t.rejects(endKey(db, 'org_a', 'key_b', { actor: 'test', reason: 'test', at: new Date() }), { message: /not there/ })
       t.equal(await database.asOrganization('org_b', (tx) => deleteRedemption(tx, 'org_a', { jti: 'theirs', watermark: 'w' })), false)
       t.not(await findEvaluation(db, 'org_b', 'req_b'), null)
     })
