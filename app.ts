@@ -39,7 +39,7 @@ const PARAM_CHARS_MAX = 2048
 const MINUTE_MS = 60_000
 const FAILURE_ADDRESSES_MAX = 50_000
 /** A limit per address that is low must not let one address spend what all of them have. */
-const FAILURES_PER_SECOND_MIN = 120
+const FAILURES_PER_SECOND_MIN = 60
 /** People behind one address that may use the console at once without a thought of limits. */
 const ADDRESS_SHARES = 5
 
@@ -157,7 +157,7 @@ function layerOptions (config: Config, deps: AppDeps, failures: FailureLimiter, 
   const { metrics } = deps
   return {
     transport: { requireHttps: config.production },
-    authentication: { keys: { findByDigest: (digest) => findKeyByDigest(db, digest, config.secrets.masterKeys) }, epochs: deps.admission, failures, failuresPerSecondMax: Math.max(FAILURES_PER_SECOND_MIN, config.authFailureLimitPerMinute), now },
+    authentication: { keys: { findByDigest: (digest) => findKeyByDigest(db, digest, config.secrets.masterKeys) }, epochs: deps.admission, failures, failuresPerSecondMax: Math.max(FAILURES_PER_SECOND_MIN, Math.ceil(config.authFailureLimitPerMinute / 60)), now },
     signature: { required: config.requireHmac, bodyDeadlineMs: config.bodyDeadlineMs, explain: !config.production, now },
     ipAllowlist: {},
     orgScope: { recordIdSecret: config.secrets.recordId, recordParams: RECORD_PARAMS },

@@ -21,8 +21,9 @@ const CACHE_RECORDS_MAX = 10_000
 const CACHE_TTL_MS = 60_000
 const KNOWN_MAX = 100_000
 const KNOWN_TTL_MS = 3_600_000
-const FAILURES_PER_SECOND_MAX = 120
-const STRANGERS_AT_A_TIME = 32
+const FAILURES_PER_SECOND_MAX = 60
+/** Few, so that the reads of strangers never crowd the store; the others wait their turn. */
+const STRANGERS_AT_A_TIME = 2
 const BUSY_RETRY_SECONDS = '1'
 const RETRY_AFTER_SECONDS = '2'
 
@@ -41,7 +42,7 @@ export interface AuthenticationOptions {
   epochs?: Pick<AdmissionStore, 'readEpoch'>
   /** Limits failed authentication per client address. Default none. */
   failures?: FailureLimiter
-  /** Failures in one second, of all addresses together, that are worth a read of the key store; keys that have authenticated here within the hour are read in any case. Default 120. */
+  /** Failures a second, of all addresses together, that are worth a read of the key store; a quarter of them may come at once. Keys that have authenticated here within the hour are read in any case. Default 60. */
   failuresPerSecondMax?: number
   /** Unix milliseconds. Default `Date.now`. */
   now?: () => number
@@ -122,18 +123,25 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
     // No await without a reason: whoever comes next must find the first read already there.
     if (first !== undefined) await first.catch(() => {})
     if (known.has(digest)) return cache.get(digest) ?? await load(digest)
-    const turn = budget.begin()
-    if (turn !== 'go') throw new ApiError(turn === 'spent' ? 'rate_limited' : 'unavailable', { detail: 'Too many unknown keys at once.', headers: { 'retry-after': BUSY_RETRY_SECONDS }, reason: 'strangers' })
-    let hasFailed = false
-    const read = load(digest)
+    const read = readInTurn(digest)
     if (!firstReads.has(digest)) firstReads.set(digest, read)
     try {
-      const found = await read
+      return await read
+    } finally {
+      if (firstReads.get(digest) === read) firstReads.delete(digest)
+    }
+  }
+
+  async function readInTurn (digest: string): Promise<Principal | null> {
+    const turn = await budget.begin()
+    if (turn !== 'go') throw new ApiError(turn === 'spent' ? 'rate_limited' : 'unavailable', { detail: 'Too many unknown keys at once.', headers: { 'retry-after': BUSY_RETRY_SECONDS }, reason: 'strangers' })
+    let hasFailed = false
+    try {
+      const found = await load(digest)
       hasFailed = found === null || lapseOf(found, now()) !== null
       if (!hasFailed) known.set(digest, true)
       return found
     } finally {
-      if (firstReads.get(digest) === read) firstReads.delete(digest)
       budget.end(hasFailed)
     }
   }

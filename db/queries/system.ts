@@ -19,9 +19,18 @@ export interface ClaimedEvaluation { id: string, orgId: string, attempt: number 
 /** `graph`: its JSON text, for the thread that reads it. */
 export interface WorkItem { position: number, scenarioId: string, name: string, graph: string | null }
 
+/** Strangers make the service read keys, so this one statement is built once and planned once a connection. */
+const keyByDigest = new WeakMap<Db, ReturnType<typeof prepareKeyByDigest>>()
+
+function prepareKeyByDigest (db: Db) {
+  return db.select().from(apiKeys).where(eq(apiKeys.digest, sql.placeholder('digest'))).prepare('key_by_digest')
+}
+
 /** A hardened key's secrets are opened with the master keys; rejects when a valid one does not open. */
 export async function findKeyByDigest (db: Db, digest: Buffer, masterKeys: MasterKeys): Promise<KeyRecord | null> {
-  const [row] = await db.select().from(apiKeys).where(eq(apiKeys.digest, digest))
+  const statement = keyByDigest.get(db) ?? prepareKeyByDigest(db)
+  keyByDigest.set(db, statement)
+  const [row] = await statement.execute({ digest })
   if (row === undefined) return null
   return {
     keyId: row.id,

@@ -1,43 +1,78 @@
 /**
  * What a process spends on callers whom it does not know. A flood of bad keys from ever new addresses stays under any limit per address;
- * each of its keys costs a read of the key store. Failures are paid from one budget a second; successes are free, so that a restart, after
- * which nobody is known, costs nothing but their reads.
+ * each of its keys costs a read of the key store. Failures are paid from a budget that refills evenly, so that a flood never has a whole
+ * second's reads at once; successes are free, so that a restart, after which nobody is known, costs nothing but their reads. Those take
+ * turns: whoever comes while all places are taken waits, in a line of bounded length and for a bounded time.
  */
 export interface FailureBudgetOptions {
-  /** Failures in any one second. */
+  /** Failures a second in the long run; a quarter of them may come at once. */
   perSecondMax: number
   /** Reads at a time, whatever they will turn out to be. */
   underWayMax: number
+  /** Places in the line. Default 1000. */
+  waitingMax?: number
+  /** How long one waits in the line. Default 1000. */
+  waitMs?: number
   /** Unix milliseconds. */
   now: () => number
 }
 
+/** `go`, and then `end` must be called; or why not: the failures are spent, or the line is too long. */
+export type Turn = 'go' | 'spent' | 'busy'
+
 export interface FailureBudget {
-  /** `go`, and then `end` must be called; or why not: the second's failures are spent, or too many reads are under way. */
-  begin (): 'go' | 'spent' | 'busy'
+  begin (): Promise<Turn>
   end (hasFailed: boolean): void
 }
 
-export function failureBudget ({ perSecondMax, underWayMax, now }: FailureBudgetOptions): FailureBudget {
-  for (const [name, value] of Object.entries({ perSecondMax, underWayMax })) if (!(value >= 1)) throw new RangeError(`${name} must be at least 1`)
-  let second = 0
-  let failed = 0
+export function failureBudget ({ perSecondMax, underWayMax, waitingMax = 1000, waitMs = 1000, now }: FailureBudgetOptions): FailureBudget {
+  for (const [name, value] of Object.entries({ perSecondMax, underWayMax, waitingMax, waitMs })) if (!(value >= 1)) throw new RangeError(`${name} must be at least 1`)
+  const burst = Math.max(1, perSecondMax / 4)
+  const waiting = new Set<(turn: Turn) => void>()
+  /** Failures not paid yet, at that time. */
+  let owed = 0
+  let owedAtMs = now()
   let underWay = 0
+
+  function isSpent (): boolean {
+    const nowMs = now()
+    // A clock that is set back pays nothing, and owes nothing more either.
+    owed = Math.max(0, owed - Math.max(0, nowMs - owedAtMs) / 1000 * perSecondMax)
+    owedAtMs = nowMs
+    return owed > burst - 1
+  }
+
+  /** The next in the line, which is refused like anyone else once the failures are spent. */
+  function callNext (): void {
+    for (const resolve of waiting) {
+      if (underWay >= underWayMax) return
+      resolve(isSpent() ? 'spent' : 'go')
+    }
+  }
+
   return {
-    begin () {
-      const current = Math.floor(now() / 1000)
-      if (current !== second) {
-        second = current
-        failed = 0
+    async begin () {
+      if (isSpent()) return 'spent'
+      if (underWay < underWayMax) {
+        underWay++
+        return 'go'
       }
-      if (failed >= perSecondMax) return 'spent'
-      if (underWay >= underWayMax) return 'busy'
-      underWay++
-      return 'go'
+      if (waiting.size >= waitingMax) return 'busy'
+      return await new Promise<Turn>((resolve) => {
+        const leave = (turn: Turn): void => {
+          clearTimeout(timer)
+          waiting.delete(leave)
+          if (turn === 'go') underWay++
+          resolve(turn)
+        }
+        const timer = setTimeout(leave, waitMs, 'busy')
+        waiting.add(leave)
+      })
     },
     end (hasFailed) {
       underWay--
-      if (hasFailed) failed++
+      if (hasFailed) owed++
+      callNext()
     }
   }
 }

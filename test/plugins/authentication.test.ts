@@ -101,7 +101,7 @@ t.test('a flood of unknown keys costs a bounded number of reads a second, and ne
   const store = storeOf(() => record())
   const findByDigest = async (digest: Buffer): Promise<KeyRecord | null> => digest.equals(digestOf(newcomer)) ? record({ keyId: 'key_2' }) : await store.findByDigest(digest)
   const app = await bareApp()
-  await app.register(authentication, { keys: { findByDigest }, failuresPerSecondMax: 10, now: () => nowMs })
+  await app.register(authentication, { keys: { findByDigest }, failuresPerSecondMax: 40, now: () => nowMs })
   route(app)
   const ask = async (key: string): Promise<{ status: number, retryAfter: unknown }> => {
     const answer = await app.inject({ url: '/thing', headers: { authorization: `Bearer ${key}` } })
@@ -117,6 +117,23 @@ t.test('a flood of unknown keys costs a bounded number of reads a second, and ne
   t.same(await ask(newcomer), { status: 429, retryAfter: '1' }, 'a key that was never seen here is asked to come again')
   nowMs += 1000
   t.equal((await ask(newcomer)).status, 200, 'and is then read')
+})
+
+t.test('a cold start: more new keys at once than are read at a time wait their turn, and all get in', async (t) => {
+  let underWay = 0
+  let most = 0
+  const findByDigest = async (digest: Buffer): Promise<KeyRecord> => {
+    most = Math.max(most, ++underWay)
+    await new Promise((resolve) => setTimeout(resolve, 1))
+    underWay--
+    return record({ keyId: `key_${digest.toString('hex', 0, 8)}` })
+  }
+  const app = await bareApp()
+  await app.register(authentication, { keys: { findByDigest }, epochs: { readEpoch: async () => 'e1' }, now: () => NOW_MS })
+  route(app)
+  const answers = await Promise.all(Array.from({ length: 200 }, (_, n) => app.inject({ url: '/thing', headers: { authorization: `Bearer fb_live_${String(n).padStart(48, '0')}` } })))
+  t.same([...new Set(answers.map(({ statusCode }) => statusCode))], [200])
+  t.equal(most, 2, 'reads at a time')
 })
 
 t.test('many first requests of one key at once are one stranger: they share its read, and none is turned away', async (t) => {
