@@ -3,12 +3,15 @@
  * `refusalCounter`: refusals before authentication, counted per network and minute, so that a flood of them costs a bounded
  * number of rows. When the database is down the sink answers `unavailable` (503) and the counter keeps what it has.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { AuditRow, AuditSink, RefusalCounter } from '../context.ts'
 import { networkOf } from '../lib/network.ts'
 import { groupCommit, type GroupCommitLimits } from './group-commit.ts'
 
 const MINUTE_MS = 60_000
-const FLUSH_BATCH_MAX = 500
+/** Rows of one statement, and the pause before the next: a thousand new networks must not crowd out the rows that answers wait for. */
+const FLUSH_BATCH_MAX = 50
+const FLUSH_PAUSE_MS = 50
 
 /** An audit sink over a statement that writes rows; see `groupCommit` for its bounds. */
 export function groupCommitSink ({ write, ...limits }: GroupCommitLimits & { write: (rows: AuditRow[]) => Promise<void> }): AuditSink & { close (): Promise<void> } {
@@ -46,10 +49,13 @@ export function refusalCounter (options: RefusalCounterOptions): RefusalCounter 
   let current = { minuteMs: 0, keys: new Set<string>() }
   let running: Promise<void> | null = null
   const timer = setInterval(flush, flushMs).unref()
+  /** Aborts once it closes: then nothing pauses. */
+  const closing = new AbortController()
 
   async function writeAll (): Promise<void> {
     const entries = [...buckets]
     for (let from = 0; from < entries.length; from += FLUSH_BATCH_MAX) {
+      if (from > 0 && !closing.signal.aborted) await sleep(FLUSH_PAUSE_MS, undefined, { ref: false, signal: closing.signal }).catch(() => {})
       const taken = entries.slice(from, from + FLUSH_BATCH_MAX).map(([key, bucket]) => ({ key, bucket, count: bucket.count }))
       try {
         await write(taken.map(({ bucket, count }) => ({ ...bucket, count })))
@@ -90,6 +96,7 @@ export function refusalCounter (options: RefusalCounterOptions): RefusalCounter 
     flush,
     async close () {
       clearInterval(timer)
+      closing.abort()
       await running
       await flush()
     }
