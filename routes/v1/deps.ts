@@ -40,12 +40,21 @@ export function timeOf (text: string, path: string): Date {
   return at
 }
 
-/** Sets a weak ETag over the content that does not change from answer to answer; true when the caller has it already (RFC 9110 section 13.1.2). */
-export function isUnchanged (request: FastifyRequest, reply: FastifyReply, content: unknown): boolean {
-  const etag = `W/"${createHash('sha256').update(JSON.stringify(content)).digest('base64url').slice(0, 27)}"`
+/** The weak ETag of a text. */
+export function entityTag (text: string): string {
+  return `W/"${createHash('sha256').update(text).digest('base64url').slice(0, 27)}"`
+}
+
+/** Sets the ETag; true when the caller has that entity already (RFC 9110 section 13.1.2). */
+export function hasEntity (request: FastifyRequest, reply: FastifyReply, etag: string): boolean {
   reply.header('etag', etag)
   const offered = request.headers['if-none-match']?.split(',').map((text) => text.trim()) ?? []
   return offered.some((text) => text === '*' || text === etag || `W/${text}` === etag)
+}
+
+/** The same, with the tag of the content that does not change from answer to answer. */
+export function isUnchanged (request: FastifyRequest, reply: FastifyReply, content: unknown): boolean {
+  return hasEntity(request, reply, entityTag(JSON.stringify(content)))
 }
 
 /** 304, which has no body and so no schema. */
