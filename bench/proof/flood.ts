@@ -1,12 +1,15 @@
 /**
- * What good callers feel of a flood of bad keys: their throughput and latencies alone and beside it, in alternating rounds. The floods come
- * from one address, from many addresses of 127.0.0.0/8, and through a trusted proxy for many IPv4 addresses and for one /64 of IPv6. What it
- * leaves behind is counted: rows, quota of the victim, memory of the server. Flooder and good callers are processes of their own.
+ * What good callers feel of a flood of bad keys: their throughput and latencies alone, beside it, and beside the same flood aimed at a
+ * bystander that answers 429 and does nothing else, in alternating rounds. The flooder shares the processors of this machine with the
+ * service, which attackers do not; the bystander's rounds tell how much of the slowness is that. The floods come from one address, from many
+ * addresses of 127.0.0.0/8, and through a trusted proxy for many IPv4 addresses and for one /64 of IPv6. What it leaves behind is counted:
+ * rows, quota of the victim, memory of the server. Flooder, bystander and good callers are processes of their own.
  */
 import { fork, type ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { Agent, request as httpRequest } from 'node:http'
-import { connect, type Socket } from 'node:net'
+import { Agent, createServer, request as httpRequest } from 'node:http'
+import { connect, type AddressInfo, type Socket } from 'node:net'
+import { constants, setPriority } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import postgres from 'postgres'
 import { spawnServer } from '../../test/helper/process.ts'
@@ -48,35 +51,40 @@ async function measure ({ count, seed, progress }: ProofOptions): Promise<Figure
   const sql = postgres(stores.env['DATABASE_URL'] ?? '', { max: 1, onnotice: () => {} })
   const server = await spawnServer({ ...stores.env, RUN_WORKER: 'false', LOG_LEVEL: 'error', AUTH_FAILURE_LIMIT_RPM: '120', TRUSTED_PROXIES: '127.0.0.1/32' })
   const children = [helper(), helper()] as const
+  const bystander = fork(fileURLToPath(import.meta.url), ['bystander'])
   try {
     const perSecond = Math.ceil(count / KINDS.length / rounds / (roundMs / 1000))
     const figures: Figure[] = []
-    const tell = (role: Task['role'], kind: Kind): Promise<Heard> => ask(children[role === 'flood' ? 0 : 1], { role, url: server.url, callers, kind, perSecond, ms: roundMs, seed })
-    await tell('callers', 'one address')
-    await tell('flood', 'one address')
+    const bystanderUrl = await new Promise<string>((resolve) => bystander.once('message', resolve))
+    const tell = (role: Task['role'], kind: Kind, url = server.url): Promise<Heard> => ask(children[role === 'flood' ? 0 : 1], { role, url, callers, kind, perSecond, ms: roundMs, seed })
+    // Until compiled code and the young generation have their size, which is not growth.
+    for (const kind of KINDS) await Promise.all([tell('callers', kind), tell('flood', kind)])
     const rowsBefore = await rowsOf(sql)
     const warmMb = residentMb(server.pid)
     let asked = 0
     for (const [n, kind] of KINDS.entries()) {
       const alone: Heard[] = []
+      const elsewhere: Heard[] = []
       const beside: Heard[] = []
       const floods: Heard[] = []
       for (let round = 0; round < rounds; round++) {
         alone.push(await tell('callers', kind))
+        const [unconcerned] = await Promise.all([tell('callers', kind), tell('flood', kind, bystanderUrl)])
+        elsewhere.push(unconcerned)
         const [heard, flood] = await Promise.all([tell('callers', kind), tell('flood', kind)])
         beside.push(heard)
         floods.push(flood)
         progress(Math.round((n + (round + 1) / rounds) * count / KINDS.length), kind)
       }
-      asked += [...alone, ...beside].reduce((sum, { sent }) => sum + sent, 0)
-      figures.push(...compare(kind, alone, beside, floods))
+      asked += [...alone, ...elsewhere, ...beside].reduce((sum, { sent }) => sum + sent, 0)
+      figures.push(...compare(kind, { alone, elsewhere, beside, floods }))
     }
     await new Promise((resolve) => setTimeout(resolve, 1500))
     const grownMb = residentMb(server.pid) - warmMb
     const rows = await rowsOf(sql)
     const [victim] = callers
     const left = victim === undefined ? Number.NaN : Number((await call(server.url, victim, 'GET', '/governance/policies')).headers.get('x-ratelimit-remaining'))
-    const minutes = 2 + Math.ceil(KINDS.length * rounds * 2 * roundMs / 60_000)
+    const minutes = 2 + Math.ceil(KINDS.length * (rounds * 3 + 1) * roundMs / 60_000)
     const refusalRows = rows.refusals - rowsBefore.refusals
     return [
       ...figures,
@@ -86,14 +94,16 @@ async function measure ({ count, seed, progress }: ProofOptions): Promise<Figure
       { what: 'quota left of a caller, of 100000', value: left, bar: '> 0', ok: left > 0 }
     ]
   } finally {
-    for (const child of children) child.kill()
+    for (const child of [...children, bystander]) child.kill()
     await server.stop()
     await sql.end({ timeout: 2 })
     await stores.drop()
   }
 }
 
-function compare (kind: Kind, alone: Heard[], beside: Heard[], floods: Heard[]): Figure[] {
+interface Rounds { alone: Heard[], elsewhere: Heard[], beside: Heard[], floods: Heard[] }
+
+function compare (kind: Kind, { alone, elsewhere, beside, floods }: Rounds): Figure[] {
   const good = (heard: Heard[]): number => heard.reduce((sum, { statuses }) => sum + (statuses[200] ?? 0), 0)
   const times = (heard: Heard[]): number[] => heard.flatMap((one) => one.times).sort((a, b) => a - b)
   const quantile = (heard: Heard[], share: number): number => { const all = times(heard); return all[Math.floor(all.length * share)] ?? Number.NaN }
@@ -101,11 +111,17 @@ function compare (kind: Kind, alone: Heard[], beside: Heard[], floods: Heard[]):
   const typical = (heard: Heard[], share: number): number => heard.map((one) => quantile([one], share)).sort((a, b) => a - b)[Math.floor((heard.length - 1) / 2)] ?? Number.NaN
   const statuses = floods.reduce<Record<string, number>>((sum, one) => { for (const [status, n] of Object.entries(one.statuses)) sum[status] = (sum[status] ?? 0) + n; return sum }, {})
   const ratio = (name: string, value: number, detail: string): Figure => ({ what: `${kind}: ${name} ${detail}`, value: value.toFixed(2), bar: `<= ${SLOWER_MAX}`, ok: value <= SLOWER_MAX })
-  const ms = (value: number): string => value.toFixed(1)
+  const slower = (name: string, measure: (heard: Heard[]) => number): Figure[] => {
+    const [quiet, other, own] = [measure(alone), measure(elsewhere), measure(beside)]
+    return [
+      ratio(`${name}, at the service / at a bystander`, own / other, `(${own.toFixed(1)} / ${other.toFixed(1)} ms)`),
+      { what: `${kind}: ${name}, at the service / none (${own.toFixed(1)} / ${quiet.toFixed(1)} ms)`, value: (own / quiet).toFixed(2) }
+    ]
+  }
   return [
     ratio('throughput, alone / beside', good(alone) / good(beside), `(${good(alone)} / ${good(beside)})`),
-    ratio('median, beside / alone', quantile(beside, 0.5) / quantile(alone, 0.5), `(${ms(quantile(beside, 0.5))} / ${ms(quantile(alone, 0.5))} ms)`),
-    ratio('p99, beside / alone', typical(beside, 0.99) / typical(alone, 0.99), `(${ms(typical(beside, 0.99))} / ${ms(typical(alone, 0.99))} ms)`),
+    ...slower('median', (heard) => quantile(heard, 0.5)),
+    ...slower('p99', (heard) => typical(heard, 0.99)),
     { what: `${kind}: flood sent ${floods.reduce((sum, { sent }) => sum + sent, 0)}, lost ${floods.reduce((sum, { lost }) => sum + lost, 0)}`, value: Object.entries(statuses).map(([status, n]) => `${status} x ${n}`).join(', ') }
   ]
 }
@@ -216,4 +232,18 @@ async function pace (ms: number, perSecond: number, act: (n: number) => void): P
   }
 }
 
-if (process.argv[2] === 'helper') process.on('message', (task: Task) => { (task.role === 'flood' ? flood(task) : goodCallers(task)).then((heard) => process.send?.(heard), () => process.exit(1)) })
+/** Refuses whatever comes, at the least cost that an HTTP server has. */
+async function stand (): Promise<string> {
+  const server = createServer((_incoming, outgoing) => { outgoing.writeHead(429, { 'content-length': 0 }).end() })
+  await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve))
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+if (process.argv[2] === 'bystander') stand().then((url) => process.send?.(url), () => process.exit(1))
+// Attackers bring machines of their own: the flooder takes only what processor time the service and its stores leave.
+if (process.argv[2] === 'helper') {
+  process.on('message', (task: Task) => {
+    if (task.role === 'flood') setPriority(constants.priority.PRIORITY_LOW)
+    ;(task.role === 'flood' ? flood(task) : goodCallers(task)).then((heard) => process.send?.(heard), () => process.exit(1))
+  })
+}
