@@ -1,7 +1,8 @@
-/** The operations listener: liveness, readiness and metrics for the operator, on its own port, loopback by default. */
+/** The operations listener: liveness, readiness, metrics and the API's readable pages, for the operator, on its own port, loopback by default. */
 import fastify, { type FastifyInstance } from 'fastify'
 import type { KillState } from '../plugins/lib/kill-state.ts'
 import type { Metrics } from '../plugins/support/metrics.ts'
+import apiPages from './api-pages.ts'
 
 const CLOCK_SKEW_MS_MAX = 30_000
 const CHECK_DEADLINE_MS = 2000
@@ -35,6 +36,7 @@ export function buildOps (deps: OpsDeps): FastifyInstance {
     return reply.code(ok ? 200 : 503).send({ ok, checks })
   })
   ops.get('/metrics', async (_request, reply) => reply.type(deps.metrics.registry.contentType).send(await deps.metrics.registry.metrics()))
+  ops.register(apiPages)
   return ops
 }
 

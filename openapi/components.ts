@@ -3,6 +3,7 @@
  * very same object is used, unions of constants become `enum`, and every named field gets its description.
  */
 import type { TSchema } from '@sinclair/typebox'
+import * as console from '../schemas/console.ts'
 import * as evaluation from '../schemas/evaluation.ts'
 import * as governance from '../schemas/governance.ts'
 import * as policy from '../schemas/policy.ts'
@@ -69,7 +70,17 @@ const COMPONENTS: Readonly<Record<string, Component>> = {
   EvaluationCompleteEvent: { schema: event.EvaluationCompleteEvent, description: 'Every scenario of an evaluation has its outcome.' },
   EvaluationErrorEvent: { schema: event.EvaluationErrorEvent, description: 'An evaluation could not be finished.' },
   WebhookDisabledEvent: { schema: event.WebhookDisabledEvent, description: 'Another webhook of the organization was switched off.' },
-  WebhookPingEvent: { schema: event.WebhookPingEvent, description: 'A test or a probe.' }
+  WebhookPingEvent: { schema: event.WebhookPingEvent, description: 'A test or a probe.' },
+  KeyCreateBody: { schema: console.KeyCreateBody, description: 'A new key.' },
+  KeyPatchBody: { schema: console.KeyPatchBody, description: 'What to change; what is left out stays.' },
+  KeyRotateBody: { schema: console.KeyRotateBody, description: 'How the key that is replaced ends.' },
+  ConsoleKey: { schema: console.ConsoleKey, description: 'A key, without its value.' },
+  ConsoleKeyList: { schema: console.ConsoleKeyList, description: 'A page of keys, newest first.' },
+  KeyCreated: { schema: console.KeyCreated, description: 'The key, and its value, shown this once.' },
+  KeyRotated: { schema: console.KeyRotated, description: 'The new key, its value, shown this once, and the key that it replaces.' },
+  KeyEventList: { schema: console.KeyEventList, description: 'A page of what was done to a key, newest first.' },
+  ScenarioImportBody: { schema: console.ScenarioImportBody, description: 'Blueprints whose shape is to be kept.' },
+  ScenariosImported: { schema: console.ScenariosImported, description: 'The scenarios, in the order of the blueprints.' }
 }
 
 const NAMES = new Map<unknown, string>(Object.entries(COMPONENTS).map(([name, { schema }]) => [schema, name]))

@@ -1,20 +1,28 @@
 /** What an operation is for, in words, and what the schemas cannot say of it. One entry for each route; a route without one has no document. */
-import type { PublicErrorCode } from '../errors.ts'
+import type { ErrorCode } from '../errors.ts'
 
 export interface Operation {
   /** Also the name of the client's method. */
   id: string
-  tag: 'Governance' | 'Evaluations' | 'Scenarios' | 'Suppressions' | 'Webhooks' | 'Audit'
+  tag: 'Governance' | 'Evaluations' | 'Scenarios' | 'Suppressions' | 'Webhooks' | 'Audit' | 'Keys'
   summary: string
   description?: string
   /** Of the 200. */
   answer: string
   /** Beyond those that any route like it can meet. */
-  refusals?: readonly PublicErrorCode[]
+  refusals?: readonly ErrorCode[]
   /** Answers 304 to an `If-None-Match` that still holds. */
   isConditional?: boolean
   isIdempotent?: boolean
+  isBodyOptional?: boolean
+  /** Of its body, in words. Default what the surface says. */
+  bodyMax?: string
+  /** Of the console: takes rights away, and is served while the kill switch is thrown. */
+  isServedDuringKill?: boolean
 }
+
+export interface Tag { name: Operation['tag'], description: string }
+export interface Parameter { description: string, pattern: string, example: string }
 
 const PAGED = 'Newest first, by cursor: give `next_cursor` as `cursor` until it is null.'
 
@@ -55,7 +63,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   'POST /webhooks/{webhook_id}/deliveries/replay': { id: 'replayDeliveries', tag: 'Webhooks', summary: 'Send every delivery since a time again', description: 'A thousand at a time; `next_since` says where to go on.', answer: 'How many were queued.' }
 }
 
-export const TAGS: ReadonlyArray<{ name: Operation['tag'], description: string }> = [
+export const TAGS: readonly Tag[] = [
   { name: 'Governance', description: 'The catalogue, and how the organization stands against it.' },
   { name: 'Evaluations', description: 'Submit, follow, redeem.' },
   { name: 'Scenarios', description: 'What was imported, and what was found in it.' },
@@ -65,13 +73,13 @@ export const TAGS: ReadonlyArray<{ name: Operation['tag'], description: string }
 ]
 
 /** Path parameters, by name. */
-export const PARAMETERS: Readonly<Record<string, { description: string, pattern: string }>> = {
-  code: { description: 'Code of a policy, such as `SEC-001`.', pattern: '^[A-Z]{3}-[0-9]{3}$' },
-  evaluation_id: { description: 'Id of an evaluation.', pattern: '^req_[0-9A-Z]{26}$' },
-  id: { description: 'Id of a scenario.', pattern: '^scn_[0-9A-Z]{26}$' },
-  token: { description: 'The `result_token` of an evaluation, a JWT.', pattern: '^[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+$' },
-  watermark: { description: 'The watermark, as it was found.', pattern: '^wm_[0-9a-z]{36}$' },
-  webhook_id: { description: 'Id of a webhook.', pattern: '^sub_[0-9A-Z]{26}$' },
-  delivery_id: { description: 'Id of a delivery.', pattern: '^dlv_[0-9A-Z]{26}$' },
-  suppression_id: { description: 'Id of a suppression.', pattern: '^sup_[0-9A-Z]{26}$' }
+export const PARAMETERS: Readonly<Record<string, Parameter>> = {
+  code: { description: 'Code of a policy, such as `SEC-001`.', pattern: '^[A-Z]{3}-[0-9]{3}$', example: 'SEC-001' },
+  evaluation_id: { description: 'Id of an evaluation.', pattern: '^req_[0-9A-Z]{26}$', example: 'req_01KAZ5D3V8Q4N7M2X6C9B1F5HT' },
+  id: { description: 'Id of a scenario.', pattern: '^scn_[0-9A-Z]{26}$', example: 'scn_01KAZ5A0R2W6P9K4T8D1J3G7YB' },
+  token: { description: 'The `result_token` of an evaluation, a JWT.', pattern: '^[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+$', example: 'eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl' },
+  watermark: { description: 'The watermark, as it was found.', pattern: '^wm_[0-9a-z]{36}$', example: 'wm_0m8x2k7v9q4t1c6z3b5n8r0w2y4h6j8d1f3s' },
+  webhook_id: { description: 'Id of a webhook.', pattern: '^sub_[0-9A-Z]{26}$', example: 'sub_01KAZ5C1N4V7Z0R3K6T9B2F5HM' },
+  delivery_id: { description: 'Id of a delivery.', pattern: '^dlv_[0-9A-Z]{26}$', example: 'dlv_01KAZ5E6Q9S2W5Y8C1G4J7N0RD' },
+  suppression_id: { description: 'Id of a suppression.', pattern: '^sup_[0-9A-Z]{26}$', example: 'sup_01KAZ5F8T1X4B7D0H3M6P9S2WA' }
 }

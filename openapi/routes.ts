@@ -1,6 +1,7 @@
 /** The routes as they are declared, read from their own registration: the document cannot know a route that is not served, nor miss one. */
 import fastify, { type FastifyPluginAsync } from 'fastify'
 import type { Access, Permission } from '../plugins/context.ts'
+import { CONSOLE_PREFIX, consoleRoutes as consoleResources, type ConsoleDeps } from '../routes/console/index.ts'
 import type { RouteDeps } from '../routes/v1/deps.ts'
 import v1Routes from '../routes/v1/index.ts'
 
@@ -8,7 +9,7 @@ export interface DeclaredRoute {
   method: string
   /** With its prefix, parameters in braces. */
   path: string
-  access: Access
+  access: Access | 'session'
   scope: Permission | null
   body: object | null
   querystring: object | null
@@ -20,11 +21,16 @@ const PUBLIC_PREFIX = '/api/public/v1'
 
 /** Every route of the public surface, in the order of registration. */
 export async function publicRoutes (): Promise<DeclaredRoute[]> {
-  return await declaredIn(v1Routes, PUBLIC_PREFIX)
+  return await declaredIn<RouteDeps>(v1Routes, PUBLIC_PREFIX)
+}
+
+/** Every route of the console. */
+export async function consoleRoutes (): Promise<DeclaredRoute[]> {
+  return (await declaredIn<ConsoleDeps>(consoleResources, CONSOLE_PREFIX)).map((route) => ({ ...route, access: 'session' }))
 }
 
 /** Registers the routes on a service that nobody can call and that has no stores, and tells what they declared. */
-async function declaredIn (routes: FastifyPluginAsync<RouteDeps>, prefix: string): Promise<DeclaredRoute[]> {
+async function declaredIn<Deps extends RouteDeps | ConsoleDeps> (routes: FastifyPluginAsync<Deps>, prefix: string): Promise<DeclaredRoute[]> {
   const declared: DeclaredRoute[] = []
   const app = fastify({ logger: false, exposeHeadRoutes: false })
   app.addHook('onRoute', ({ method, url, config, schema }) => {
@@ -42,7 +48,7 @@ async function declaredIn (routes: FastifyPluginAsync<RouteDeps>, prefix: string
   })
   // Handlers use their stores; registration does not.
   const none: unknown = { secrets: {}, now: Date.now, wake () {} }
-  await app.register(async (surface) => { await surface.register(routes, none as RouteDeps) }, { prefix })
+  await app.register(async (surface) => { await surface.register(routes, none as Deps) }, { prefix })
   await app.ready()
   await app.close()
   return declared

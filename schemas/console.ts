@@ -4,8 +4,8 @@ import { LIMIT_MAX } from '../plugins/lib/sliding-window.ts'
 import { Platform, Timestamp } from './primitives.ts'
 
 const LINE = '^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$'
-const Name = Type.String({ minLength: 1, maxLength: 200, pattern: LINE })
-const Reason = Type.String({ minLength: 1, maxLength: 500, pattern: LINE })
+const Name = Type.String({ description: 'What people call it.', minLength: 1, maxLength: 200, pattern: LINE })
+const Reason = Type.String({ description: 'Why; stands in the history of the key.', minLength: 1, maxLength: 500, pattern: LINE })
 const Permission = Type.Union([Type.Literal('governance:read'), Type.Literal('governance:evaluate'), Type.Literal('admin')])
 const Ranges = Type.Array(Type.String({ minLength: 1, maxLength: 64 }), { maxItems: 100, uniqueItems: true })
 const Limit = Type.Integer({ minimum: 1, maximum: LIMIT_MAX })
@@ -17,7 +17,7 @@ export const KeyCreateBody = Type.Object({
   name: Name,
   permissions: Type.Array(Permission, { minItems: 1, maxItems: 3, uniqueItems: true }),
   ip_allowlist: Type.Optional(Ranges),
-  expires_at: Type.Optional(Type.String({ maxLength: 40 })),
+  expires_at: Type.Optional(Type.String({ description: 'When it ends, RFC 3339. Default never.', maxLength: 40 })),
   rpm: Type.Optional(Limit),
   rph: Type.Optional(Limit),
   signing_profile: Type.Optional(SigningProfile),
@@ -50,8 +50,8 @@ export const PageQuery = Type.Object({
 }, { additionalProperties: false })
 
 const key = {
-  id: Type.String(),
-  name: Type.String(),
+  id: Type.String({ description: 'Id of the key: `key_` and a ULID.' }),
+  name: Type.String({ description: 'What people call it.' }),
   prefix: Type.String(),
   permissions: Type.Array(Type.String()),
   state: Type.Union([Type.Literal('active'), Type.Literal('suspended'), Type.Literal('revoked'), Type.Literal('inactive'), Type.Literal('expired')]),
@@ -59,7 +59,7 @@ const key = {
   rpm: Type.Integer(),
   rph: Type.Integer(),
   signing_profile: SigningProfile,
-  created_by: Type.String(),
+  created_by: Type.String({ description: 'Who made it: `session:<sub>`, or the operator.' }),
   created_at: Timestamp,
   expires_at: timeOrNull,
   revoked_at: timeOrNull,
@@ -72,7 +72,7 @@ export const ConsoleKey = Type.Object(key)
 /** `last_used_at`: within the last week, as far as the organization's newest requests show it. */
 export const ConsoleKeyList = Type.Object({ keys: Type.Array(Type.Object({ ...key, last_used_at: timeOrNull })), next_cursor: textOrNull })
 
-const secrets = { key: Type.String(), signing_secret: Type.Optional(Type.String()), warning: Type.String() }
+const secrets = { key: Type.String(), signing_secret: Type.Optional(Type.String({ description: 'Of a hardened key: signs its requests. Shown in this answer only.' })), warning: Type.String() }
 export const KeyCreated = Type.Object({ ...key, ...secrets })
 export const KeyRotated = Type.Object({ ...key, ...secrets, replaced: Type.Object(key) })
 
@@ -107,7 +107,7 @@ export const KeyEventList = Type.Object({
 })
 
 export const ScenarioImportBody = Type.Object({
-  blueprints: Type.Array(Type.Object({ name: Type.Optional(Name), blueprint: Type.Object({}) }, { additionalProperties: false }), { minItems: 1, maxItems: 10 })
+  blueprints: Type.Array(Type.Object({ name: Type.Optional(Name), blueprint: Type.Object({}, { additionalProperties: true }) }, { additionalProperties: false }), { minItems: 1, maxItems: 10 })
 }, { additionalProperties: false })
 export type ScenarioImport = Static<typeof ScenarioImportBody>
 

@@ -38,6 +38,11 @@ export async function registerConsole (app: FastifyInstance, { transport: transp
   await app.register(transport, transportOptions)
   await app.register(session, sessionOptions)
   await app.register(watermark, watermarkOptions)
+  await consoleRoutes(app, deps)
+}
+
+/** The routes alone, without what guards them. */
+export async function consoleRoutes (app: FastifyInstance, deps: ConsoleDeps): Promise<void> {
   await app.register(keys, deps)
   await app.register(scenarios, deps)
   await app.register(audit, deps)

@@ -1,13 +1,16 @@
 import t, { type Test } from 'tap'
 import { ERROR_CATALOGUE } from '../../errors.ts'
 import { mintRecordId } from '../../plugins/lib/record-id.ts'
+import { signHardened } from '../../plugins/lib/hardened-signature.ts'
 import { signRequest } from '../../plugins/lib/hmac.ts'
+import { ask, C, CONSOLE_SECRET, SAME_ORIGIN, signIn } from '../helper/console.ts'
 import { front, judge, onEachStore, P, sendRaw, submit } from '../helper/fronts.ts'
-import { readDocument, type DocumentedOperation } from '../helper/openapi.ts'
+import { readDocument, type ApiDocument, type DocumentedOperation } from '../helper/openapi.ts'
 import { startReceiver } from '../helper/receiver.ts'
 import { call, FLOW, headersFor, newCaller, operate, send, start, type Answer, type Caller } from '../helper/service.ts'
 
 const document = readDocument()
+const consoleDocument = readDocument('docs/openapi-console.json')
 const BODY_BYTES_MAX = 10 * 1024 * 1024
 const BODIES: Record<string, string> = {
   createEvaluation: JSON.stringify({ blueprints: [{ id: 'a', blueprint: FLOW }] }),
@@ -17,29 +20,51 @@ const BODIES: Record<string, string> = {
   replayDeliveries: JSON.stringify({ since: '2026-01-01T00:00:00Z' })
 }
 
-await onEachStore(t, 'every operation of the document', async (t, stores) => {
-  const { runtime, url } = await start(stores, { RUN_WORKER: 'false', WEBHOOK_UNSAFE_ALLOWED_RANGES: '127.0.0.1/32', WEBHOOK_BACKOFF_SECONDS: '0,0,0' })
+interface Driven {
+  operationOf: (id: string) => DocumentedOperation
+  expect: (t: Test, id: string, answer: Answer, outcome: string) => void
+  isMet: (id: string, code: string) => boolean
+  /** Refusals that are described and were not met. */
+  unmet: () => string[]
+  sent: () => number
+}
+
+// Judges every answer against the document, and keeps which outcomes were met.
+function drive ({ operations, problemsOf }: ApiDocument): Driven {
+  const met = new Map<string, Set<string>>(operations.map(({ id }) => [id, new Set()]))
+  let sent = 0
+  const operationOf = (id: string): DocumentedOperation => {
+    const found = operations.find((one) => one.id === id)
+    if (found === undefined) throw new Error(`no operation ${id}`)
+    return found
+  }
+  const isMet = (id: string, code: string): boolean => met.get(id)?.has(code) === true
+  return {
+    operationOf,
+    isMet,
+    expect (t, id, answer, outcome) {
+      t.same(problemsOf(operationOf(id), answer), [], `${id}: ${outcome}`)
+      t.equal(answer.status < 400 ? String(answer.status) : answer.body.code, outcome, id)
+      if (answer.status >= 400) t.equal(answer.body.error, ERROR_CATALOGUE[answer.body.code as keyof typeof ERROR_CATALOGUE].sentence)
+      met.get(id)?.add(outcome)
+      sent++
+    },
+    unmet: () => operations.flatMap(({ id, codes }) => codes.filter((code) => !isMet(id, code)).map((code) => `${id} ${code}`)),
+    sent: () => sent
+  }
+}
+
+await onEachStore(t, 'every operation of the documents', async (t, stores) => {
+  const { runtime, url } = await start(stores, { NEXTAUTH_SECRET: CONSOLE_SECRET, RUN_WORKER: 'false', WEBHOOK_UNSAFE_ALLOWED_RANGES: '127.0.0.1/32', WEBHOOK_BACKOFF_SECONDS: '0,0,0' })
   t.teardown(() => runtime.close())
   const { secrets } = runtime.config
   const generous = { permissions: ['admin'], rpm: 10_000, rph: 100_000 }
   const admin = await newCaller(runtime, generous)
   const stranger = await newCaller(runtime, generous)
-  const met = new Map<string, Set<string>>(document.operations.map(({ id }) => [id, new Set()]))
-  const operationOf = (id: string): DocumentedOperation => {
-    const found = document.operations.find((one) => one.id === id)
-    if (found === undefined) throw new Error(`no operation ${id}`)
-    return found
-  }
-  let sent = 0
-  const expect = (t: Test, id: string, answer: Answer, outcome: string): void => {
-    t.same(document.problemsOf(operationOf(id), answer), [], `${id}: ${outcome}`)
-    t.equal(answer.status < 400 ? String(answer.status) : answer.body.code, outcome, id)
-    if (answer.status >= 400) t.equal(answer.body.error, ERROR_CATALOGUE[answer.body.code as keyof typeof ERROR_CATALOGUE].sentence)
-    met.get(id)?.add(outcome)
-    sent++
-  }
+  const { operationOf, expect, isMet, unmet, sent } = drive(document)
 
   await t.test('answers as it is described', async (t) => {
+    await operate(runtime, 'key.rotate', { key: admin.keyId })
     const receiver = await startReceiver()
     t.teardown(() => receiver.close())
     const ok = async (id: string, path: string, body = ''): Promise<any> => {
@@ -47,6 +72,7 @@ await onEachStore(t, 'every operation of the document', async (t, stores) => {
       const answer = await call(url, admin, method, path, body)
       expect(t, id, answer, '200')
       const etag = answer.headers.get('etag')
+      t.equal(answer.headers.get('sunset') !== null, id !== 'getHealth', 'the key is being replaced')
       if (etag !== null) {
         const again = await send(url, method, `${P}${path}`, { ...headersFor(admin, method, `${P}${path}`), 'if-none-match': etag })
         expect(t, id, again, '304')
@@ -108,6 +134,8 @@ await onEachStore(t, 'every operation of the document', async (t, stores) => {
     const elsewhere = await sibling({ ip_allow: ['203.0.113.0/24'] })
     const reader = await sibling({ permissions: ['governance:read'] })
     const evaluator = await sibling({ permissions: ['governance:evaluate'] })
+    const { id: hardenedId, key: hardenedKey, signing_secret: secret } = await operate(runtime, 'key.create', { org: admin.orgId, name: 'hardened', ...generous, signing_profile: 'hardened' })
+    const hardened = { orgId: admin.orgId, keyId: hardenedId, key: hardenedKey, secret }
     const ended = await submit(url, admin)
     await judge(runtime, ended.id)
     await call(url, poor, 'GET', '/governance/policies')
@@ -146,8 +174,8 @@ await onEachStore(t, 'every operation of the document', async (t, stores) => {
           return await go(limited, {})
         },
         signature_replayed: async () => {
-          const text = method === 'DELETE' ? '' : '{}'
-          const headers = as(admin, own, text)
+          const text = ['GET', 'DELETE'].includes(method) ? '' : '{}'
+          const headers = method === 'GET' ? { ...as(hardened), 'x-fb-signature': signHardened({ secret: hardened.secret, method, target: own }) } : as(admin, own, text)
           await go(url, headers, own, text)
           return await go(url, headers, own, text)
         },
@@ -170,18 +198,88 @@ await onEachStore(t, 'every operation of the document', async (t, stores) => {
         }
       }
       for (const code of operation.codes) {
-        if (met.get(id)?.has(code) === true) continue
+        if (isMet(id, code)) continue
         const answer = await provoke[code]?.()
         if (answer === undefined) t.fail(`${id}: nothing provokes ${code}`)
         else expect(t, id, answer, code)
       }
     }
-    const unmet = document.operations.flatMap(({ id, codes }) => codes.filter((code) => met.get(id)?.has(code) !== true).map((code) => `${id} ${code}`))
-    t.same(unmet, [])
-    t.comment(`${document.operations.length} operations, ${sent} answers`)
+    t.same(unmet(), [])
+    t.comment(`${document.operations.length} operations, ${sent()} answers`)
 
     t.same(document.refusalProblemsOf((await sendRaw(url, { method: 'OPTIONS', path: `${P}/evaluate`, headers: { origin: 'https://a.example', 'access-control-request-method': 'POST' } })).body), [])
     t.same(document.refusalProblemsOf((await call(url, admin, 'DELETE', '/governance/policies')).body), [])
+  })
+
+  await t.test('the console answers and refuses as it is described', async (t) => {
+    const { operationOf, expect, isMet, unmet, sent } = drive(consoleDocument)
+    const { orgId } = await newCaller(runtime, generous)
+    const person = await signIn(orgId, { sub: 'ada' })
+    const ok = async (id: string, path: string, body?: unknown): Promise<any> => {
+      const answer = await ask(url, person, operationOf(id).method, path, body)
+      expect(t, id, answer, '200')
+      return answer.body.data
+    }
+    const { id: hardened } = await ok('createKey', '/keys', { name: 'CI', permissions: ['admin'], rpm: 5, rph: 50, ip_allowlist: ['127.0.0.0/8'], expires_at: new Date(Date.now() + 86_400_000).toISOString(), signing_profile: 'hardened', reason: 'why' })
+    const { id: key, key: value } = await ok('createKey', '/keys', { name: 'CI', permissions: ['governance:read'] })
+    await call(url, { orgId, keyId: key, key: value }, 'GET', '/governance/policies')
+    await ok('listKeys', '/keys?limit=1')
+    await ok('changeKey', `/keys/${key}`, { rpm: 70 })
+    expect(t, 'changeKey', await ask(url, person, 'PATCH', `/keys/${key}`, { ip_allowlist: ['203.0.113.0/24'] }), 'allowlist_unconfirmed')
+    await ok('rotateKey', `/keys/${hardened}/rotate`, { grace_period_hours: 1 })
+    expect(t, 'rotateKey', await ask(url, person, 'POST', `/keys/${hardened}/rotate`), 'key_not_rotatable')
+    await ok('revokeKey', `/keys/${key}?reason=over`)
+    expect(t, 'changeKey', await ask(url, person, 'PATCH', `/keys/${key}`, { rpm: 1 }), 'key_revoked')
+    await ok('listKeyEvents', `/keys/${hardened}/events?limit=1`)
+    await ok('importScenarios', '/scenarios/import', { blueprints: [{ blueprint: { ...FLOW, settings: { executionData: {} } } }] })
+    expect(t, 'importScenarios', await ask(url, person, 'POST', '/scenarios/import', { blueprints: [{ blueprint: {} }] }), 'blueprint_invalid')
+    await ok('listAudit', '/audit?limit=2&status=200')
+
+    const plain = await front(t, runtime, { production: true })
+    const disabled = await front(t, runtime, { enabled: false })
+    const unrecorded = await front(t, runtime, {}, { audit: { record: async () => { throw new Error('CANARY') } } })
+    const broken = await front(t, runtime, {}, {
+      database: { ...runtime.database, asOrganization: async () => JSON.parse('{"outcome":"done"}') }, killState: () => { throw new Error('CANARY') }
+    })
+    const limited = await front(t, runtime, { consoleLimitPerMinute: 1 })
+    const bodies: Record<string, unknown> = { createKey: { name: 'CI', permissions: ['admin'] }, changeKey: { rpm: 1 }, rotateKey: {}, importScenarios: { blueprints: [{ blueprint: FLOW }] } }
+    for (const { id, method, path: template, codes } of consoleDocument.operations) {
+      const path = template.slice(C.length).replace('{id}', hardened)
+      const body = bodies[id]
+      const go = async (target: string, headers: Record<string, string> = SAME_ORIGIN, who: typeof person | null = person): Promise<Answer> => await ask(target, who, method, path, body, headers)
+      const raw = async (headers: Record<string, string | string[]>, target = url, query = '', sends: string[] = []): Promise<Answer> => await sendRaw(target, { method, path: C + path + query, headers: { cookie: person.cookie, ...SAME_ORIGIN, ...headers }, body: sends })
+      const provoke: Record<string, () => Promise<Answer>> = {
+        malformed_request: () => raw({ 'content-type': ['application/json', 'application/json'] }),
+        https_required: () => go(plain),
+        uri_too_long: () => raw({}, url, `?${'a'.repeat(9000)}`),
+        headers_too_large: () => raw({ 'x-many': Array.from({ length: 100 }, () => '1') }),
+        internal_error: () => go(broken),
+        unavailable: () => go(unrecorded),
+        not_signed_in: () => go(url, SAME_ORIGIN, null),
+        organization_required: async () => await go(url, SAME_ORIGIN, await signIn(orgId, { org_id: undefined })),
+        role_required: async () => await go(url, SAME_ORIGIN, await signIn(orgId, { role: 'viewer' })),
+        cross_origin_refused: () => go(url, { 'sec-fetch-site': 'cross-site' }),
+        api_disabled: () => go(disabled),
+        rate_limited: async () => { await go(limited); return await go(limited) },
+        key_not_found: () => ask(url, person, method, path.replace(hardened, 'key_none'), body),
+        payload_too_large: () => raw({ 'content-type': 'application/json', 'content-length': String(BODY_BYTES_MAX + 1) }),
+        unsupported_media_type: () => raw({ 'content-type': 'text/plain', 'content-length': '1' }, url, '', ['x'])
+      }
+      for (const code of codes) {
+        if (isMet(id, code)) continue
+        const answer = await provoke[code]?.()
+        if (answer === undefined) t.fail(`${id}: nothing provokes ${code}`)
+        else expect(t, id, answer, code)
+      }
+    }
+    t.same(unmet(), [])
+    t.comment(`${consoleDocument.operations.length} operations, ${sent()} answers`)
+  })
+
+  await t.test('neither a document nor its page is served where partners are', async (t) => {
+    for (const path of ['/docs', '/docs/console', '/openapi.json', '/openapi-console.json']) {
+      for (const prefix of ['', C, P]) t.match((await send(url, 'GET', prefix + path)).status, /^40[14]$/, prefix + path)
+    }
   })
 
   function pathOf ({ path }: DocumentedOperation, caller: Caller): string {
