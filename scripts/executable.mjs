@@ -1,4 +1,4 @@
-// tsc writes no executable bit; the command line needs one.
+// tsc writes no executable bit; the command lines need one.
 import { chmodSync } from 'node:fs'
 
-chmodSync('dist/bin/fb.js', 0o755)
+for (const name of ['fb', 'conformance']) chmodSync(`dist/bin/${name}.js`, 0o755)
