@@ -14,7 +14,7 @@ export const CHAIN: readonly Defect[] = [
     name: 'duplicate-headers',
     file: 'plugins/transport.ts',
     line: 'if ((seen & bit) !== 0) return `The header ${name.toLowerCase()} was sent more than once.`',
-    instead: "if (seen.has(name) && name === 'host') return `The header ${name} was sent more than once.`",
+    instead: "if ((seen & bit) !== 0 && name === 'host') return `The header ${name.toLowerCase()} was sent more than once.`",
     breaks: 'layer 1: a security header that was sent twice is refused',
     tests: ['test/plugins/transport.test.ts']
   },
