@@ -5,20 +5,30 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { fbHost, type FbLine } from '../helper/process.ts'
 
 const FB = fileURLToPath(new URL('../../bin/fb.js', import.meta.url))
 const EXAMPLES = fileURLToPath(new URL('../../../examples', import.meta.url))
 const KEY = `fb_live_${'0a'.repeat(24)}`
 
 const folder = mkdtempSync(join(tmpdir(), 'fb-test-'))
-t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+const host = fbHost()
+t.teardown(() => {
+  host.close()
+  rmSync(folder, { recursive: true, force: true })
+})
 
-function fb (args: string[], env: Record<string, string> = {}) {
-  return spawnSync(process.execPath, [FB, ...args], { encoding: 'utf8', env: { PATH: process.env['PATH'] ?? '', DATA_DIR: join(folder, 'data'), ...env } })
+async function fb (args: string[], env: Record<string, string> = {}): Promise<FbLine> {
+  return await host.run(args, { DATA_DIR: join(folder, 'data'), ...env })
+}
+
+// As a process of its own: its exit, and that nothing keeps it alive, belong to the promise.
+function fbProcess (args: string[]): FbLine {
+  return spawnSync(process.execPath, [FB, ...args], { encoding: 'utf8', env: { PATH: process.env['PATH'] ?? '', DATA_DIR: join(folder, 'data') } })
 }
 
 t.test('check judges every example offline', async (t) => {
-  const run = fb(['check', '--json', EXAMPLES])
+  const run = await fb(['check', '--json', EXAMPLES])
   t.equal(run.status, 0, run.stderr)
   const answer = JSON.parse(run.stdout)
   t.type(answer.catalogue_version, 'string')
@@ -30,17 +40,17 @@ t.test('check judges every example offline', async (t) => {
 })
 
 t.test('check exits 1 when a finding reaches --fail-on, 0 without it', async (t) => {
-  t.equal(fb(['check', '--fail-on', 'info', EXAMPLES]).status, 1)
-  t.equal(fb(['check', EXAMPLES]).status, 0)
+  t.equal((await fb(['check', '--fail-on', 'info', EXAMPLES])).status, 1)
+  t.equal((await fb(['check', EXAMPLES])).status, 0)
 })
 
 t.test('check refuses what is no blueprint with a reason', async (t) => {
   const path = join(folder, 'other.json')
   writeFileSync(path, '{"hello":1}')
-  const run = fb(['check', '--json', path])
+  const run = await fb(['check', '--json', path])
   t.equal(run.status, 0)
   t.type(JSON.parse(run.stdout).files[0].refused, 'string')
-  t.equal(fb(['check', '--fail-on', 'critical', path]).status, 1)
+  t.equal((await fb(['check', '--fail-on', 'critical', path])).status, 1)
 })
 
 t.test('check lets only new findings fail with a baseline, and refuses one it does not understand', async (t) => {
@@ -48,24 +58,24 @@ t.test('check lets only new findings fail with a baseline, and refuses one it do
   const flows = join(folder, 'flows')
   mkdirSync(flows)
   copyFileSync(join(EXAMPLES, 'make/parcel-tracking-sync.json'), join(flows, 'a.json'))
-  t.equal(fb(['check', '--write-baseline', baseline, flows]).status, 0)
-  t.equal(fb(['check', '--fail-on', 'high', flows]).status, 1)
-  t.equal(fb(['check', '--fail-on', 'high', '--baseline', baseline, flows]).status, 0)
-  t.equal(fb(['check', '--baseline', baseline, flows]).status, 0)
+  t.equal((await fb(['check', '--write-baseline', baseline, flows])).status, 0)
+  t.equal((await fb(['check', '--fail-on', 'high', flows])).status, 1)
+  t.equal((await fb(['check', '--fail-on', 'high', '--baseline', baseline, flows])).status, 0)
+  t.equal((await fb(['check', '--baseline', baseline, flows])).status, 0)
   copyFileSync(join(EXAMPLES, 'make/support-mail-triage.json'), join(flows, 'b.json'))
-  const run = fb(['check', '--json', '--baseline', baseline, flows])
+  const run = await fb(['check', '--json', '--baseline', baseline, flows])
   t.equal(run.status, 1, 'any new finding fails unless --fail-on says otherwise')
   const [old, fresh] = JSON.parse(run.stdout).files
   t.same(new Set(old.violations.map((finding: { is_new: boolean }) => finding.is_new)), new Set([false]))
   t.same(new Set(fresh.violations.map((finding: { is_new: boolean }) => finding.is_new)), new Set([true]))
-  t.match(fb(['check', '--baseline', baseline, flows]).stdout, /new +critical +SEC-001/)
+  t.match((await fb(['check', '--baseline', baseline, flows])).stdout, /new +critical +SEC-001/)
   renameSync(join(flows, 'a.json'), join(flows, 'c.json'))
   rmSync(join(flows, 'b.json'))
-  t.equal(fb(['check', '--baseline', baseline, flows]).status, 0, 'a renamed file keeps its findings')
+  t.equal((await fb(['check', '--baseline', baseline, flows])).status, 0, 'a renamed file keeps its findings')
   writeFileSync(baseline, '{}')
-  t.equal(fb(['check', '--baseline', baseline, flows]).status, 2)
-  t.equal(fb(['check', '--baseline', join(folder, 'absent'), flows]).status, 2)
-  t.equal(fb(['check', '--write-baseline', join(folder, 'no', 'such', 'folder'), flows]).status, 2)
+  t.equal((await fb(['check', '--baseline', baseline, flows])).status, 2)
+  t.equal((await fb(['check', '--baseline', join(folder, 'absent'), flows])).status, 2)
+  t.equal((await fb(['check', '--write-baseline', join(folder, 'no', 'such', 'folder'), flows])).status, 2)
 })
 
 t.test('check counts the files of a folder as the scenarios of one organization, and takes its options', async (t) => {
@@ -73,63 +83,63 @@ t.test('check counts the files of a folder as the scenarios of one organization,
   mkdirSync(flows)
   for (const name of ['a', 'b', 'c']) writeFileSync(join(flows, `${name}.json`), JSON.stringify({ name, flow: [{ id: 1, module: 'app#acme-1x2:getThing', version: 1, parameters: { __IMTCONN__: 9 }, mapper: {} }], metadata: { version: 1 } }))
   const options = join(folder, 'options.json')
-  const codesWith = (text: object): string[] => {
+  const codesWith = async (text: object): Promise<string[]> => {
     writeFileSync(options, JSON.stringify(text))
-    const { files } = JSON.parse(fb(['check', '--json', '--options', options, flows]).stdout)
+    const { files } = JSON.parse((await fb(['check', '--json', '--options', options, flows])).stdout)
     return files.map(({ violations }: { violations: { code: string }[] }) => violations.map(({ code }) => code).join(' '))
   }
-  t.same(codesWith({}), ['CMP-001', 'CMP-001', 'CMP-001'])
-  t.same(codesWith({ connection_scenarios: 3 }), ['CMP-001 ACC-006', 'CMP-001 ACC-006', 'CMP-001 ACC-006'])
-  t.same(codesWith({ connection_scenarios: 4, allowed: ['app#acme-1x2'] }), ['', '', ''])
+  t.same(await codesWith({}), ['CMP-001', 'CMP-001', 'CMP-001'])
+  t.same(await codesWith({ connection_scenarios: 3 }), ['CMP-001 ACC-006', 'CMP-001 ACC-006', 'CMP-001 ACC-006'])
+  t.same(await codesWith({ connection_scenarios: 4, allowed: ['app#acme-1x2'] }), ['', '', ''])
   for (const text of ['', '[]', '{"allowed":"all"}', '{"unknown":1}']) {
     writeFileSync(options, text)
-    t.equal(fb(['check', '--options', options, flows]).status, 2, text)
+    t.equal((await fb(['check', '--options', options, flows])).status, 2, text)
   }
-  t.equal(fb(['check', '--options', join(folder, 'absent'), flows]).status, 2)
+  t.equal((await fb(['check', '--options', join(folder, 'absent'), flows])).status, 2)
 })
 
 t.test('options are set for an organization and shown with the defaults of the rest', async (t) => {
-  const org = JSON.parse(fb(['org', 'create', '--name', 'Acme', '--json']).stdout).id
+  const org = JSON.parse((await fb(['org', 'create', '--name', 'Acme', '--json'])).stdout).id
   const file = join(folder, 'set.json')
   writeFileSync(file, '{"modules":80}')
-  t.equal(fb(['options', 'set', file, '--org', org]).status, 0)
-  t.match(JSON.parse(fb(['options', 'show', '--org', org, '--json']).stdout), { org, options: { modules: 80, nesting: 4, allowed: [] } })
-  t.match(fb(['options', 'show', '--org', org]).stdout, /allowed: none\nconnection_scenarios: 10\nmodules: 80/)
-  t.equal(fb(['options', 'show', '--org', 'org_absent']).status, 1)
+  t.equal((await fb(['options', 'set', file, '--org', org])).status, 0)
+  t.match(JSON.parse((await fb(['options', 'show', '--org', org, '--json'])).stdout), { org, options: { modules: 80, nesting: 4, allowed: [] } })
+  t.match((await fb(['options', 'show', '--org', org])).stdout, /allowed: none\nconnection_scenarios: 10\nmodules: 80/)
+  t.equal((await fb(['options', 'show', '--org', 'org_absent'])).status, 1)
 })
 
 t.test('check leaves out what is suppressed now, and refuses a list it does not understand', async (t) => {
   const path = join(folder, 'suppressions.json')
   const one = { id: 'sup_1', code: 'ERR-001', scenario_id: null, fingerprint: null, reason: 'known', state: 'active', expires_at: '2999-01-01T00:00:00Z', approved_by: null }
   const flow = join(EXAMPLES, 'make/parcel-tracking-sync.json')
-  const codesWith = (list: object[]): { open: string[], suppressed: string[] } => {
+  const codesWith = async (list: object[]): Promise<{ open: string[], suppressed: string[] }> => {
     writeFileSync(path, JSON.stringify({ suppressions: list }))
-    const [file] = JSON.parse(fb(['check', '--json', '--suppressions', path, flow]).stdout).files
+    const [file] = JSON.parse((await fb(['check', '--json', '--suppressions', path, flow])).stdout).files
     const codes = (of: { code: string }[]): string[] => [...new Set(of.map(({ code }) => code))]
     return { open: codes(file.violations), suppressed: codes(file.suppressed) }
   }
-  const all = codesWith([])
+  const all = await codesWith([])
   t.ok(all.open.includes('ERR-001'))
-  t.same(codesWith([one]), { open: all.open.filter((code) => code !== 'ERR-001'), suppressed: ['ERR-001'] })
-  const none = codesWith([{ ...one, expires_at: '2020-01-01T00:00:00Z' }, { ...one, state: 'withdrawn' }, { ...one, scenario_id: 'scn_1' }])
+  t.same(await codesWith([one]), { open: all.open.filter((code) => code !== 'ERR-001'), suppressed: ['ERR-001'] })
+  const none = await codesWith([{ ...one, expires_at: '2020-01-01T00:00:00Z' }, { ...one, state: 'withdrawn' }, { ...one, scenario_id: 'scn_1' }])
   t.same(none, all)
   for (const text of ['', '{}', '[]', '{"suppressions":[{}]}', JSON.stringify({ suppressions: [{ ...one, reason: '\u001b[2J' }] })]) {
     writeFileSync(path, text)
-    t.equal(fb(['check', '--suppressions', path, flow]).status, 2, text)
+    t.equal((await fb(['check', '--suppressions', path, flow])).status, 2, text)
   }
 })
 
 t.test('check prints one SARIF log, with the exit code of the check', async (t) => {
-  const run = fb(['check', '--sarif', '--fail-on', 'high', EXAMPLES])
+  const run = await fb(['check', '--sarif', '--fail-on', 'high', EXAMPLES])
   t.equal(run.status, 1)
   t.match(JSON.parse(run.stdout), { version: '2.1.0', runs: [{ tool: { driver: { name: 'FlowBeacon' } } }] })
-  t.equal(fb(['check', '--sarif', '--json', EXAMPLES]).status, 2)
+  t.equal((await fb(['check', '--sarif', '--json', EXAMPLES])).status, 2)
 })
 
 t.test('sign prints the header that an independent HMAC gives, over the exact bytes and without the query', async (t) => {
   const path = join(folder, 'body.json')
   writeFileSync(path, '{"a": "ü"}\n')
-  const run = fb(['sign', 'POST', '/evaluate?x=1', '--body-file', path, '--json'], { FB_API_KEY: KEY })
+  const run = await fb(['sign', 'POST', '/evaluate?x=1', '--body-file', path, '--json'], { FB_API_KEY: KEY })
   t.equal(run.status, 0, run.stderr)
   const { value } = JSON.parse(run.stdout)
   const [, time = ''] = /^t=(\d+),v1=[0-9a-f]{64}$/.exec(value) ?? []
@@ -140,22 +150,22 @@ t.test('sign prints the header that an independent HMAC gives, over the exact by
 t.test('a wrong command line exits 2, with one JSON object under --json', async (t) => {
   for (const args of [[], ['nonsense'], ['org', 'create'], ['check', join(folder, 'absent.json')], ['check', '--fail-on', 'awful', folder], ['sign', 'GET', 'health'],
     ['sign', 'GET', '/x', '--key', 'short'], ['sign', 'GET', '/x', '--data', '{}', '--key', KEY]]) {
-    t.equal(fb(args).status, 2, args.join(' ').replace(KEY, 'KEY'))
+    t.equal((await fb(args)).status, 2, args.join(' ').replace(KEY, 'KEY'))
   }
-  const run = fb(['check', '--json', join(folder, 'absent.json')])
+  const run = await fb(['check', '--json', join(folder, 'absent.json')])
   t.match(JSON.parse(run.stdout), { error: /no such file/ })
 })
 
 t.test('call exits 3 when nothing answers', async (t) => {
-  t.equal(fb(['call', 'GET', '/governance/health', '--url', 'http://127.0.0.1:1']).status, 3)
+  t.equal(fbProcess(['call', 'GET', '/governance/health', '--url', 'http://127.0.0.1:1']).status, 3)
 })
 
 t.test('the embedded default works without a server, and the raw key is shown once', async (t) => {
-  const org = JSON.parse(fb(['org', 'create', '--name', 'Acme', '--json']).stdout)
-  const key = JSON.parse(fb(['key', 'create', '--org', org.id, '--name', 'ci', '--permissions', 'governance:read', '--json']).stdout)
+  const org = JSON.parse(fbProcess(['org', 'create', '--name', 'Acme', '--json']).stdout)
+  const key = JSON.parse(fbProcess(['key', 'create', '--org', org.id, '--name', 'ci', '--permissions', 'governance:read', '--json']).stdout)
   t.match(key, { id: /^key_/, key: /^fb_live_[0-9a-f]{48}$/, permissions: ['governance:read'], expires_at: null })
-  const list = fb(['key', 'list', '--org', org.id, '--json'])
+  const list = fbProcess(['key', 'list', '--org', org.id, '--json'])
   t.notMatch(list.stdout, key.key)
-  t.match(JSON.parse(fb(['key', 'revoke', key.prefix, '--json']).stdout), { id: key.id, state: 'revoked' })
-  t.equal(fb(['trace', 'wm_forged', '--json']).status, 1)
+  t.match(JSON.parse(fbProcess(['key', 'revoke', key.prefix, '--json']).stdout), { id: key.id, state: 'revoked' })
+  t.equal(fbProcess(['trace', 'wm_forged', '--json']).status, 1)
 })

@@ -1,4 +1,5 @@
-import { spawn } from 'node:child_process'
+import { fork, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { keepLog } from './secrecy.ts'
 
@@ -47,6 +48,7 @@ export async function spawnServer (env: Record<string, string>): Promise<ServerP
   }
 }
 
+const HOST = fileURLToPath(new URL('fb-host.js', import.meta.url))
 const FB = fileURLToPath(new URL('../../bin/fb.js', import.meta.url))
 
 export interface FbRun { code: number, stdout: string, stderr: string, answer: any }
@@ -60,4 +62,19 @@ export async function runFb (env: Record<string, string>, ...args: string[]): Pr
   child.stderr.on('data', (chunk: Buffer) => { stderr += chunk.toString() })
   const code = await new Promise<number>((resolve) => child.once('close', (ended) => resolve(ended ?? -1)))
   return { code, stdout, stderr, answer: JSON.parse(stdout === '' ? '{}' : stdout) }
+}
+
+export interface FbLine { status: number | null, stdout: string, stderr: string }
+
+// Command lines where the process itself is not the point: one process runs them one after another, at the price of one start.
+export function fbHost (): { run: (args: readonly string[], env: Record<string, string>, input?: string) => Promise<FbLine>, close: () => void } {
+  const child = fork(HOST, { execArgv: [], env: { PATH: process.env['PATH'] ?? '' }, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  return {
+    async run (args, env, input = '') {
+      child.send({ args, env: { PATH: process.env['PATH'] ?? '', ...env }, input })
+      const [done] = await once(child, 'message', { signal: AbortSignal.timeout(60_000) })
+      return done as FbLine
+    },
+    close () { child.kill() }
+  }
 }

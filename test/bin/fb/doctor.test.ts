@@ -1,14 +1,12 @@
-import { spawnSync, type SpawnSyncReturns } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { signHardened } from '../../../plugins/lib/hardened-signature.ts'
+import { fbHost, type FbLine } from '../../helper/process.ts'
 import { searchAnswer } from '../../helper/secrecy.ts'
 
-const FB = fileURLToPath(new URL('../../../bin/fb.js', import.meta.url))
 const KEY = `fb_live_${'0a'.repeat(24)}`
 const SECRET = `fbs_${'0a'.repeat(32)}`
 const AT = '2027-01-15T08:00:00Z'
@@ -17,10 +15,14 @@ const PATH = '/api/public/v1/evaluate'
 const BODY = '{"a":1}'
 
 const folder = mkdtempSync(join(tmpdir(), 'fb-doctor-'))
-t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+const host = fbHost()
+t.teardown(() => {
+  host.close()
+  rmSync(folder, { recursive: true, force: true })
+})
 
-function doctor (args: string[], env: Record<string, string>, input = ''): SpawnSyncReturns<string> {
-  const run = spawnSync(process.execPath, [FB, 'doctor', ...args], { encoding: 'utf8', input, env: { PATH: process.env['PATH'] ?? '', DATA_DIR: join(folder, 'data'), ...env } })
+async function doctor (args: string[], env: Record<string, string>, input = ''): Promise<FbLine> {
+  const run = await host.run(['doctor', ...args], { DATA_DIR: join(folder, 'data'), ...env }, input)
   searchAnswer('fb doctor', run.stdout + run.stderr)
   return run
 }
@@ -43,7 +45,7 @@ t.test('says of a request what must change, with the exit code of the verdict', 
     [dump(`t=${T},v1=${'0'.repeat(64)}`), 1, ['unexplained'], /No known mistake/]
   ]
   for (const [request, status, mistakes, words] of cases) {
-    const run = doctor(['-', '--at', AT, '--json'], { FB_API_KEY: KEY }, request)
+    const run = await doctor(['-', '--at', AT, '--json'], { FB_API_KEY: KEY }, request)
     t.equal(run.status, status, run.stderr)
     t.match(JSON.parse(run.stdout), { verdict: status === 0 ? 'right' : 'refused', profile: 'published', mistakes, advice: words })
   }
@@ -52,14 +54,14 @@ t.test('says of a request what must change, with the exit code of the verdict', 
 t.test('shows the text that must be signed, and for a person one sentence', async (t) => {
   const path = join(folder, 'request.http')
   writeFileSync(path, dump(v1(`${T}.POST./evaluate.${BODY}`)))
-  const run = doctor([path, '--at', AT], { FB_API_KEY: KEY })
+  const run = await doctor([path, '--at', AT], { FB_API_KEY: KEY })
   t.equal(run.stdout, `Sign the whole path, with /api/public/v1 before it.\n\nWhat must be signed:\n${T}.POST.${PATH}.${BODY}\n`)
 })
 
 t.test('judges the time of arrival: now, unless --at tells it', async (t) => {
-  const run = doctor(['-', '--json'], { FB_API_KEY: KEY }, dump(good))
+  const run = await doctor(['-', '--json'], { FB_API_KEY: KEY }, dump(good))
   t.match(JSON.parse(run.stdout), { part: 'clock' })
-  t.match(JSON.parse(doctor(['-', '--json', '--at', '2027-01-15T09:00:00Z'], { FB_API_KEY: KEY }, dump(good)).stdout), { part: 'clock', mistakes: ['clock_time_zone'], ahead_seconds: -3600 })
+  t.match(JSON.parse((await doctor(['-', '--json', '--at', '2027-01-15T09:00:00Z'], { FB_API_KEY: KEY }, dump(good))).stdout), { part: 'clock', mistakes: ['clock_time_zone'], ahead_seconds: -3600 })
 })
 
 t.test('takes keys from the environment, a file or the request, and shows none', async (t) => {
@@ -67,15 +69,15 @@ t.test('takes keys from the environment, a file or the request, and shows none',
   const secretFile = join(folder, 'secret')
   writeFileSync(keyFile, `${KEY}\n`)
   writeFileSync(secretFile, `${SECRET}\n`)
-  t.equal(doctor(['-', '--at', AT, '--key-file', keyFile], {}, dump(good)).status, 0)
-  const inside = doctor(['-', '--at', AT], {}, dump(good, { more: [`Authorization: Bearer ${KEY}`] }))
+  t.equal((await doctor(['-', '--at', AT, '--key-file', keyFile], {}, dump(good))).status, 0)
+  const inside = await doctor(['-', '--at', AT], {}, dump(good, { more: [`Authorization: Bearer ${KEY}`] }))
   t.equal(inside.status, 0)
   t.match(inside.stderr, /whole key fb_live_0a0a…/)
   const signed = (target: string, secret = SECRET): string => dump(signHardened({ secret, timestampSeconds: T, nonce: 'nonce-0123456789', method: 'POST', target, body: Buffer.from(BODY) }), { target: `${PATH}?x=1` })
-  t.equal(doctor(['-', '--at', AT, '--secret-file', secretFile], {}, signed(`${PATH}?x=1`)).status, 0)
-  t.match(JSON.parse(doctor(['-', '--at', AT, '--json'], { FB_SIGNING_SECRET: SECRET }, signed(PATH)).stdout), { profile: 'hardened', part: 'query', mistakes: ['query_left_out'] })
-  t.match(JSON.parse(doctor(['-', '--at', AT, '--json'], { FB_SIGNING_SECRET: SECRET }, dump(good)).stdout), { profile: 'hardened', part: 'profile', mistakes: ['profile_published'] })
-  t.equal(doctor(['-', '--at', AT, '--key', KEY], {}, dump(good)).status, 2, 'never on the command line')
+  t.equal((await doctor(['-', '--at', AT, '--secret-file', secretFile], {}, signed(`${PATH}?x=1`))).status, 0)
+  t.match(JSON.parse((await doctor(['-', '--at', AT, '--json'], { FB_SIGNING_SECRET: SECRET }, signed(PATH))).stdout), { profile: 'hardened', part: 'query', mistakes: ['query_left_out'] })
+  t.match(JSON.parse((await doctor(['-', '--at', AT, '--json'], { FB_SIGNING_SECRET: SECRET }, dump(good))).stdout), { profile: 'hardened', part: 'profile', mistakes: ['profile_published'] })
+  t.equal((await doctor(['-', '--at', AT, '--key', KEY], {}, dump(good))).status, 2, 'never on the command line')
 })
 
 t.test('refuses what it would have to guess, with exit 2 and a reason', async (t) => {
@@ -95,10 +97,10 @@ t.test('refuses what it would have to guess, with exit 2 and a reason', async (t
     ['--at', { FB_API_KEY: KEY }, dump(good), ['--at', 'noon']]
   ]
   for (const [words, env, input, args = []] of cases) {
-    const run = doctor(['-', '--json', ...args], env, input)
+    const run = await doctor(['-', '--json', ...args], env, input)
     t.equal(run.status, 2, words)
     t.ok(JSON.parse(run.stdout).error.includes(words), `${words}: ${run.stdout}`)
   }
-  t.equal(doctor([join(folder, 'absent')], { FB_API_KEY: KEY }).status, 2)
-  t.equal(doctor(['wm_short'], {}).status, 2)
+  t.equal((await doctor([join(folder, 'absent')], { FB_API_KEY: KEY })).status, 2)
+  t.equal((await doctor(['wm_short'], {})).status, 2)
 })
