@@ -3,8 +3,8 @@
 // found fails the run.
 // `npm test -- build/test/plugins/*.js` narrows the run to the files named.
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { searchLogs, secretsIn } from '../build/test/helper/secrecy.js'
 
 const tap = 'node_modules/tap/dist/esm/run.mjs'
@@ -15,7 +15,15 @@ const logs = resolve('.tap/logs')
 rmSync(logs, { recursive: true, force: true })
 mkdirSync(logs, { recursive: true })
 
-const run = spawnSync(process.execPath, [tap, 'run', `--output-file=${output}`, ...process.argv.slice(2)], { stdio: 'inherit', env: { ...process.env, FLOWBEACON_TEST_LOGS: logs } })
+// The longest first, so that none of them is still running alone when all others are done.
+const LONGEST = ['contract/published-client', 'threats/anomalies', 'threats/killed-process', 'contract/quickstart', 'bin/lifecycle', 'contract/console', 'contract/refusals', 'bin/boot',
+  'contract/instances', 'contract/redis-faults', 'contract/stores-away', 'contract/postgres-faults', 'threats/redis-failover', 'bin/demo', 'bin/fb']
+const asked = process.argv.slice(2)
+const found = asked.some((arg) => !arg.startsWith('-')) ? [] : readdirSync('build/test', { recursive: true }).filter((name) => name.endsWith('.test.js')).map((name) => join('build/test', name)).sort()
+const first = LONGEST.map((name) => join('build/test', `${name}.test.js`)).filter((name) => found.includes(name))
+const files = [...first, ...found.filter((name) => !first.includes(name))]
+
+const run = spawnSync(process.execPath, [tap, 'run', `--output-file=${output}`, ...asked, ...files], { stdio: 'inherit', env: { ...process.env, FLOWBEACON_TEST_LOGS: logs } })
 
 const counts = { pass: 0, fail: 0, skip: 0, todo: 0 }
 let report = ''
