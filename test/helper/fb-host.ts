@@ -8,10 +8,10 @@ let runs = 0
 function captured (stream: NodeJS.WriteStream): { text: () => string, release: () => void } {
   const write = stream.write
   let text = ''
-  stream.write = ((chunk: string | Uint8Array) => {
+  stream.write = (chunk: string | Uint8Array) => {
     text += typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString()
     return true
-  })
+  }
   return { text: () => text, release: () => { stream.write = write } }
 }
 
