@@ -42,7 +42,7 @@ ${summaryTable('Threat', report.threats.map(({ title: name, counts, cases }) => 
 <h2>Layers and what stands beside them</h2>
 ${summaryTable('Layer', report.layers.map(({ layer: name, counts, cases }) => ({ name, counts, cases })))}
 <h2>Every case</h2>
-${caseTable(report.findings)}
+${caseTable(report.findings, true)}
 </body>
 </html>
 `
@@ -61,7 +61,7 @@ function definition (name: string, value: string): string {
 
 function failures (findings: readonly Finding[]): string {
   const failed = findings.filter(({ verdict }) => verdict === 'FAIL')
-  return failed.length === 0 ? '' : `<h2>Failed</h2>\n${caseTable(failed)}`
+  return failed.length === 0 ? '' : `<h2>Failed</h2>\n${caseTable(failed, false)}`
 }
 
 function summaryTable (heading: string, rows: ReadonlyArray<{ name: string, counts: Counts, cases: readonly string[] }>): string {
@@ -69,13 +69,11 @@ function summaryTable (heading: string, rows: ReadonlyArray<{ name: string, coun
   return `<table>\n<thead>${head}</thead>\n<tbody>\n${rows.map(({ name, counts, cases }) => `<tr><td>${escapeHtml(name)}</td><td>${verdictSpan(verdictOf(counts))}</td><td class="n">${counts.PASS}</td><td class="n">${counts.FAIL}</td><td class="n">${counts.SKIPPED}</td><td class="n">${counts['NOT IN SCOPE']}</td><td class="ids"><code>${cases.map((id) => `<a href="#${escapeHtml(id)}">${escapeHtml(id)}</a>`).join(' ')}</code></td></tr>`).join('\n')}\n</tbody>\n</table>`
 }
 
-function caseTable (findings: readonly Finding[]): string {
-  const seen = new Set<string>()
-  const row = (finding: Finding): string => {
-    // The table of failures stands before the one that links lead to.
-    const anchor = seen.has(finding.id) ? '' : ` id="${escapeHtml(finding.id)}"`
-    seen.add(finding.id)
-    return `<tr${anchor}><td><code>${escapeHtml(finding.id)}</code></td><td>${verdictSpan(finding.verdict)}</td><td>${escapeHtml(finding.title)}</td><td>${escapeHtml(finding.expected)}</td><td>${escapeHtml(finding.seen)}</td><td>${escapeHtml(finding.parts.join(', '))}</td></tr>`
+/** Links lead to the table of all cases, so only its rows are anchors. */
+function caseTable (findings: readonly Finding[], isLinked: boolean): string {
+  const row = ({ id, verdict, title, expected, seen, parts }: Finding): string => {
+    const anchor = isLinked ? ` id="${escapeHtml(id)}"` : ''
+    return `<tr${anchor}><td><code>${escapeHtml(id)}</code></td><td>${verdictSpan(verdict)}</td><td>${escapeHtml(title)}</td><td>${escapeHtml(expected)}</td><td>${escapeHtml(seen)}</td><td>${escapeHtml(parts.join(', '))}</td></tr>`
   }
   return `<table>\n<thead><tr><th>Case</th><th>Verdict</th><th>What was tried</th><th>What was expected</th><th>What was seen</th><th>Layers</th></tr></thead>\n<tbody>\n${findings.map(row).join('\n')}\n</tbody>\n</table>`
 }

@@ -10,6 +10,8 @@ const RETRIES_MAX = 3
 const RETRY_SECONDS_MAX = 65
 /** Signed POSTs with the same bytes differ in their time, or the second would be a replay. */
 const TIMES_MAX = 240
+/** With these a runtime refuses by itself what it cannot read. */
+const RUNTIME_STATUSES = new Set([400, 405, 408, 413, 414, 417, 431, 505])
 const POLL_MS = 200
 const POLLS_MAX = 50
 
@@ -36,7 +38,12 @@ export interface Asked {
   to?: URL
 }
 
-export interface Recorded { method: string, answer: Answer }
+export interface Recorded {
+  method: string
+  answer: Answer
+  /** What was sent was perhaps no request, so that the answer may be the runtime's own. */
+  isPerhapsRuntimes: boolean
+}
 
 export class Lab {
   readonly settings: Settings
@@ -47,6 +54,8 @@ export class Lab {
   readonly tokens: string[]
   /** Path of a record of another organization. */
   foreignPath: string | null
+  /** Set while what is sent is meant to be no proper request. */
+  isBreakingFrames = false
   #times = 0
 
   constructor (settings: Settings, pace = new Pace()) {
@@ -96,7 +105,7 @@ export class Lab {
   /** Bytes over a connection of their own. */
   async say (bytes: Buffer, options: SayOptions = {}, { method = 'GET', to }: Pick<Asked, 'method' | 'to'> = {}): Promise<Conversation> {
     const conversation = await say(to ?? this.settings.target, bytes, options)
-    for (const answer of conversation.answers) this.recorded.push({ method, answer })
+    for (const answer of conversation.answers) this.recorded.push({ method, answer, isPerhapsRuntimes: this.isBreakingFrames && RUNTIME_STATUSES.has(answer.status) })
     return conversation
   }
 

@@ -44,6 +44,7 @@ async function judge (lab: Lab, { attack, needs = [], isLast: _, ...about }: Att
   const lacking = needs.filter((need) => lab.lacks(need))
   if (lacking.length > 0) return { ...about, verdict: 'SKIPPED', seen: `needs ${lacking.map((need) => `${need} (${NEEDS[need]})`).join(' and ')}`, milliseconds: 0 }
   const startedMs = performance.now()
+  lab.isBreakingFrames = about.parts[0] === 'transport'
   const { ok, seen } = await attack(lab).catch((err: unknown): Seen => ({ ok: false, seen: `no judgement: ${err instanceof Error ? err.message : 'failure'}` }))
   return { ...about, verdict: ok ? 'PASS' : 'FAIL', seen, milliseconds: Math.round(performance.now() - startedMs) }
 }

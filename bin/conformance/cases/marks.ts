@@ -130,10 +130,9 @@ function whole (id: string, title: string, expected: string, parts: AttackCase['
   return { id, parts, threats: LEAKS, title, expected, isLast: true, attack: async (lab) => judge(lab) }
 }
 
-/** Answers that the service's own layers gave. Without an edge of ours the runtime answers itself to what is no request. */
+/** Answers that the service gave. Without an edge of ours the runtime itself answers what is no request, and no layer hears of it. */
 function marked (lab: Lab): Recorded[] {
-  if (lab.settings.parts.has('http-edge')) return lab.recorded
-  return lab.recorded.filter(({ answer }) => !(answer.headers['connection'] === 'close' && answer.headers['x-fb-watermark'] === undefined && answer.text === ''))
+  return lab.settings.parts.has('http-edge') ? lab.recorded : lab.recorded.filter(({ isPerhapsRuntimes }) => !isPerhapsRuntimes)
 }
 
 function refusals (from: Lab | Recorded[]): Recorded[] {
