@@ -12,6 +12,7 @@ import { PUBLIC_PREFIX } from '../app.ts'
 import { redisAdmissionStore } from '../plugins/support/redis.ts'
 import { redisCircuits } from '../plugins/support/redis-circuits.ts'
 import { readCounters, type Counters } from './load/counters.ts'
+import { writeSection } from './load/docs.ts'
 import { findLoader, type Slot } from './load/loader.ts'
 import { aligned } from './load/report.ts'
 import { median } from './load/statistics.ts'
@@ -27,6 +28,7 @@ const HELP = `usage: npm run bench:scale -- [options]
   --rounds N       slots of each step (default 5)
   --seconds N      of each slot (default 2)
   --json           the result as JSON
+  --docs           puts the table into docs/performance.md
   --help
 
 Exit code: 0; 1 when a step costs the server more than 1.2 times the first one, or an answer was no 2xx.
@@ -67,6 +69,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '2' },
     json: { type: 'boolean', default: false },
+    docs: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false }
   }
 })
@@ -109,6 +112,7 @@ async function run (populations: number[], auditRows: number): Promise<number> {
     await stores.close()
   }
   process.stdout.write(values.json ? `${JSON.stringify({ stores: stores.versions, node: process.version, steps: measured }, null, 2)}\n` : `${text(measured)}\n`)
+  if (values.docs) writeSection('scale', 'npm run bench:scale -- --docs', { ...stores.versions, load: findLoader().name }, text(measured))
   return measured.every(({ failed, timesFirst, isCold }) => failed === 0 && (isCold || timesFirst <= FLAT_MAX)) ? 0 : 1
 }
 

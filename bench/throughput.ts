@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { PUBLIC_PREFIX } from '../app.ts'
 import { whyUnfit } from './load/checks.ts'
 import { readCounters } from './load/counters.ts'
+import { writeSection } from './load/docs.ts'
 import { reached, type Reached } from './load/goals.ts'
 import { findLoader, type Loader } from './load/loader.ts'
 import { chart, goalsTable, table } from './load/report.ts'
@@ -32,8 +33,10 @@ const HELP = `usage: npm run bench -- [options]
   --seconds N         whole seconds of load for each target and round (default 1)
   --out FOLDER        where result.json and one chart a scenario go (default bench/results)
   --seed N            order of the targets
+  --docs              puts the tables and charts into docs/
   --help
 `
+const CHARTS = fileURLToPath(new URL('../../docs/performance/', import.meta.url))
 const FOLDER = fileURLToPath(new URL('../../bench/results/', import.meta.url))
 /** More than any target reaches on a machine of today. */
 const REQUESTS_PER_SECOND_MAX = 30_000
@@ -52,6 +55,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '1' },
     out: { type: 'string', default: FOLDER },
     seed: { type: 'string', default: String(randomInt(2 ** 31)) },
+    docs: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false }
   }
 })
@@ -89,8 +93,13 @@ async function measure (scenarios: readonly Scenario[], targets: readonly Target
   } finally {
     await stores.close()
   }
-  for (const { scenario, rows } of results) process.stdout.write(`\n${scenario.name} (method/connections/processes), bare Fastify = 1\n${table(rows)}\n`)
-  process.stdout.write(`\nbeside the bars\n${goalsTable(goals)}\n`)
+  const tables = results.map(({ scenario, rows }) => `${scenario.name} (method/connections/processes), bare Fastify = 1\n${table(rows)}\n`)
+  const text = [...tables, `beside the bars\n${goalsTable(goals)}\n`].join('\n')
+  process.stdout.write(`\n${text}`)
+  if (values.docs) {
+    writeSection('bench', 'npm run bench -- --docs', { ...stores.versions, load: loader.name }, text)
+    writeCharts(CHARTS, results)
+  }
   write(results, { loader: loader.name, stores: stores.versions, goals })
   return results.some(({ rows }) => rows.some((row) => row.void !== null && row.skipped === null)) ? 1 : 0
 }
@@ -132,6 +141,11 @@ function write (results: ReadonlyArray<{ scenario: Scenario, rows: Row[] }>, abo
   mkdirSync(values.out, { recursive: true })
   const versions = { node: process.version, platform: platform(), arch: arch(), processors: cpus().length }
   writeFileSync(`${values.out}/result.json`, JSON.stringify({ versions, ...about, seed: values.seed, results }, null, 2))
-  for (const { scenario, rows } of results) writeFileSync(`${values.out}/${scenario.name.toLowerCase().replaceAll('/', '-')}.svg`, chart(scenario.name, rows))
+  writeCharts(values.out, results)
   say(`written: ${values.out}/result.json and the charts beside it`)
+}
+
+function writeCharts (folder: string, results: ReadonlyArray<{ scenario: Scenario, rows: Row[] }>): void {
+  mkdirSync(folder, { recursive: true })
+  for (const { scenario, rows } of results) writeFileSync(`${folder}/${scenario.name.toLowerCase().replaceAll('/', '-')}.svg`, chart(scenario.name, rows))
 }

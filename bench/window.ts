@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util'
 import { Redis } from 'ioredis'
 import { NO_REDIS_SERVER, startPrivateRedis } from '../test/helper/private-redis.ts'
+import { writeSection } from './load/docs.ts'
 import { aligned } from './load/report.ts'
 import { seededRandom } from './seeded.ts'
 import { judgeProcess, judgeScript, type Accuracy } from './window/accuracy.ts'
@@ -16,6 +17,7 @@ const HELP = `usage: npm run bench:window -- [options]
   --hours N     of each simulated pattern (default 24)
   --seed N      of the patterns and of the order (default 1)
   --json        the result as JSON
+  --docs        puts the tables into docs/performance.md
   --help
 
 Exit code: 0; 1 when anything was over-admitted or wrongly refused, or a full key takes more than 4,500 bytes.
@@ -34,6 +36,7 @@ const { values } = parseArgs({
     hours: { type: 'string', default: '24' },
     seed: { type: 'string', default: '1' },
     json: { type: 'boolean', default: false },
+    docs: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false }
   }
 })
@@ -58,6 +61,7 @@ async function run (rounds: number, hours: number, seed: number): Promise<number
     const version = /^redis_version:(\S+)/m.exec(await redis.info('server'))?.[1] ?? 'unknown'
     const result: WindowResult = { redis: version, seed, costs, bytes, accuracy }
     process.stdout.write(values.json ? `${JSON.stringify(result, null, 2)}\n` : text(result))
+    if (values.docs) writeSection('window', 'npm run bench:window -- --docs', { redis: version }, text(result))
     return isKept(result) ? 0 : 1
   } finally {
     redis.disconnect()
