@@ -20,7 +20,8 @@ const COLUMNS: ReadonlyArray<{ name: string, type: string, value: (row: AuditRow
   { name: 'user_agent', type: 'text', value: (row) => row.userAgent },
   { name: 'instance', type: 'text', value: (row) => row.instance },
   { name: 'degraded', type: 'boolean', value: (row) => row.degraded },
-  { name: 'jti', type: 'text', value: (row) => row.jti }
+  { name: 'jti', type: 'text', value: (row) => row.jti },
+  { name: 'actor', type: 'text', value: (row) => row.actor ?? null }
 ]
 
 // Arrays travel as text and are cast on arrival: the same literal serves both drivers.

@@ -1,5 +1,6 @@
 /** What an operator does about anomalies: looks at them, suspends and resumes keys, and tries a change on past requests. */
 import { listAnomalies, readObservations, resumeKey, suspendKey, type AnomalyEventRow } from '../db/queries/anomalies.ts'
+import { listNotices, type Act } from '../db/queries/key-events.ts'
 import { findKeysByIdOrPrefix, listKeysForBacktest, type KeyForOperator } from '../db/queries/system.ts'
 import type { Database } from '../db/client.ts'
 import type { AdmissionStore, Permission } from '../plugins/context.ts'
@@ -25,31 +26,37 @@ export interface AnomalyDeps {
 
 type Arguments = Record<string, unknown>
 
-/** Newest first; with `after` what came since that id, oldest first. */
-export async function listAnomalyEvents ({ database }: AnomalyDeps, args: Arguments): Promise<{ anomalies: object[] }> {
+/** Anomalies and notices of expiring keys, each newest first; with `after` and `notices_after` what came since these ids, oldest first. */
+export async function listAnomalyEvents ({ database }: AnomalyDeps, args: Arguments): Promise<{ anomalies: object[], notices: object[] }> {
   const since = args['since']
   const after = args['after']
-  const rows = await listAnomalies(database.db, {
+  const wanted = {
     limit: readLimitOrNull(args['limit'], 'limit', LIST_MAX) ?? LIST_DEFAULT,
     ...(args['org'] === undefined ? {} : { orgId: readText(args, 'org') }),
-    ...(since === undefined ? {} : { since: readTime(since, 'since') }),
-    ...(typeof after === 'number' && Number.isSafeInteger(after) ? { afterId: after } : {})
-  })
-  return { anomalies: rows.map(shown) }
+    ...(since === undefined ? {} : { since: readTime(since, 'since') })
+  }
+  const rows = await listAnomalies(database.db, { ...wanted, ...(typeof after === 'number' && Number.isSafeInteger(after) ? { afterId: after } : {}) })
+  const notices = await listNotices(database.db, { ...wanted, ...(args['notices_after'] === undefined ? {} : { afterId: readText(args, 'notices_after') }) })
+  return {
+    anomalies: rows.map(shown),
+    notices: notices.map(({ id, at, orgId, keyId, prefix, noticeDays, expiresAt }) => ({ id, at: at.toISOString(), org_id: orgId, key_id: keyId, prefix, days: noticeDays, expires_at: expiresAt?.toISOString() ?? null }))
+  }
 }
 
 export async function suspendOneKey (deps: AnomalyDeps, args: Arguments, actor: string): Promise<object> {
+  const act = actOf(actor, args)
   const key = await oneKey(deps.database, readText(args, 'key'))
-  const outcome = await deps.database.db.transaction((tx) => suspendKey(tx, key.id, { reason: `suspended by ${actor}`, isCertain: true }))
+  const outcome = await deps.database.db.transaction((tx) => suspendKey(tx, key.id, { reason: act.reason ?? `suspended by ${actor}`, isCertain: true, act }))
   // Suspended before: repeating the step is how an operator tells instances that it did not reach.
   if (outcome !== 'suspended' && key.state !== 'suspended') throw new OperationError('failed', `the key is ${key.state}, and only an active key can be suspended`)
   await tellInstances(deps, key.id, 'suspension')
   return { id: key.id, prefix: key.prefix, state: 'suspended' }
 }
 
-export async function resumeOneKey (deps: AnomalyDeps, args: Arguments): Promise<object> {
+export async function resumeOneKey (deps: AnomalyDeps, args: Arguments, actor: string): Promise<object> {
+  const act = actOf(actor, args)
   const key = await oneKey(deps.database, readText(args, 'key'))
-  if (!await resumeKey(deps.database.db, key.id)) throw new OperationError('failed', `the key is ${key.state}, and only a suspended key can be resumed`)
+  if (!await deps.database.db.transaction((tx) => resumeKey(tx, key.id, act))) throw new OperationError('failed', `the key is ${key.state}, and only a suspended key can be resumed`)
   await tellInstances(deps, key.id, 'resumption')
   return { id: key.id, prefix: key.prefix, state: 'active' }
 }
@@ -107,6 +114,11 @@ function readTime (value: unknown, name: string): Date {
   const at = typeof value === 'string' ? new Date(value) : null
   if (at === null || Number.isNaN(at.getTime())) throw new OperationError('usage', `${name} must be an ISO 8601 time, such as 2027-01-31T12:00:00Z`)
   return at
+}
+
+/** The operator, and `reason` where one is given. */
+export function actOf (actor: string, args: Arguments): Act {
+  return { actor, reason: args['reason'] === undefined ? null : readText(args, 'reason'), watermark: null }
 }
 
 /** The key that an id or a prefix names. */

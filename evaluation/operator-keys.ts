@@ -2,7 +2,7 @@
 import { listKeyEvents } from '../db/queries/key-events.ts'
 import type { KeyChange } from '../db/queries/keys.ts'
 import { changeKey, GRACE_HOURS_DEFAULT, GRACE_HOURS_MAX, OBSERVED_DAYS, rotateKey, type Act, type KeyDeps } from './key-lifecycle.ts'
-import { oneKey } from './operator-anomalies.ts'
+import { actOf as actOfOperator, oneKey } from './operator-anomalies.ts'
 import { KEY_CACHE_SECONDS, OperationError, readLimitOrNull, readRanges, readText } from './operator-arguments.ts'
 
 const EVENTS_MAX = 1000
@@ -59,7 +59,7 @@ export function keyDepsOf ({ database, admission, masterKeys }: OperatorKeyDeps)
 }
 
 export function actOf ({ actor }: OperatorKeyDeps, args: Arguments): Act {
-  return { actor, reason: args['reason'] === undefined ? null : readText(args, 'reason'), watermark: null }
+  return actOfOperator(actor, args)
 }
 
 export function untold (what: string, keyId: string): OperationError {

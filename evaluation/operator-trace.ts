@@ -88,6 +88,7 @@ function rowOf (traced: Traced): object {
     key_prefix: row.keyPrefix,
     method: row.method,
     route: row.route,
+    actor: row.actor,
     path_hash: row.pathHash,
     status: row.status,
     code: row.code,

@@ -68,7 +68,7 @@ export async function runOperation (deps: OperatorDeps, name: OperationName, arg
     case 'key.debug': return debugOneKey(deps, given)
     case 'import': return importFiles(deps, given)
     case 'key.suspend': return suspendOneKey(deps, given, deps.actor)
-    case 'key.resume': return resumeOneKey(deps, given)
+    case 'key.resume': return resumeOneKey(deps, given, deps.actor)
     case 'anomalies.list': return listAnomalyEvents(deps, given)
     case 'backtest': return runBacktest(deps, given)
     case 'suppression.create': return createSuppression(deps, given)

@@ -1,7 +1,7 @@
 /** What a field means, by its name on the wire: one name means one thing throughout the API. A schema's own description wins. */
 export const FIELDS: Readonly<Record<string, string>> = {
   action: 'What was done.',
-  actor: 'Who did it: `session:<sub>` of a person, `operator:<name>` of the command line, a part of the service otherwise.',
+  actor: 'Who did it, where it was no key: `session:<sub>` of a person, the operator, or a part of the service.',
   after: 'The key after it.',
   approved_at: 'When another key approved it; null when nobody did, or nobody needs to.',
   approved_by: 'Id of the key that approved it.',
@@ -27,6 +27,7 @@ export const FIELDS: Readonly<Record<string, string>> = {
   created_by: 'Id of the key that made it.',
   critical: 'Open violations of severity critical.',
   cursor: 'Where to go on: the `next_cursor` of the page before.',
+  debug_until: 'Until when refused signatures are explained in the audit trail.',
   deductions: 'What each failing policy costs of 100 points.',
   degraded: 'True when the rate limits were judged by this instance alone, because the shared store was away.',
   deliveries: 'Newest first.',
@@ -89,6 +90,7 @@ export const FIELDS: Readonly<Record<string, string>> = {
   platforms: 'Platforms it is judged on.',
   points: 'Points off 100.',
   prefix: 'The first 12 characters of the key, which may be shown.',
+  previous_signing_secret_until: 'Until when the signing secret before the newest works.',
   problems: 'Parts that were not understood.',
   queued: 'Deliveries that will be sent again, at most 1000.',
   rationale: 'Why it matters.',

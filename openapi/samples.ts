@@ -66,7 +66,7 @@ const FIELDS: Readonly<Record<string, readonly Json[]>> = {
   permissions: [['governance:read']],
   ip: ['203.0.113.7'],
   ip_allowlist: [['203.0.113.0/24']],
-  actor: ['session:user-1'],
+  actor: [null, 'session:user-1'],
   created_by: ['key_01KAZ5B9G2K5N8R1T4W7Z0C3E6'],
   method: ['GET'],
   route: ['/api/public/v1/governance/policies'],

@@ -132,6 +132,8 @@ export interface AuditRow {
   /** True when the windows were judged in process because their store was away. */
   degraded: boolean
   jti: string | null
+  /** Who asked, where it was no key: `session:<sub>`. Default null. */
+  actor?: string | null
 }
 
 export interface AuditSink {
@@ -169,6 +171,8 @@ declare module 'fastify' {
     redeemedJti: string | null
     /** Organization named by a valid result token, for the audit row of a request that has no key. */
     tokenOrgId: string | null
+    /** Who asks, where it is no key; for the audit row. */
+    actor: string | null
     /** Undo steps for an answer that could not be produced. */
     onUnsent: (() => Promise<void>) | null
     /** Reads the key record again under a newer epoch; set by authentication. */
@@ -182,7 +186,7 @@ declare module 'fastify' {
   }
 }
 
-const REQUEST_SLOTS = ['declaredRoute', 'principal', 'refusedKey', 'bearerKey', 'rawBody', 'replayId', 'window', 'refusal', 'watermark', 'redeemedJti', 'tokenOrgId',
+const REQUEST_SLOTS = ['declaredRoute', 'principal', 'refusedKey', 'bearerKey', 'rawBody', 'replayId', 'window', 'refusal', 'watermark', 'redeemedJti', 'tokenOrgId', 'actor',
   'onUnsent', 'reloadPrincipal'] as const
 
 /** Declares every slot once, with null, so that all requests share one shape. Each layer calls it; the first call counts. */

@@ -2,7 +2,7 @@
  * Layer 9, watermark and audit. Answers: leaked results, and "who saw what, when".
  *
  * Phase: onRequest (mint), preSerialization (into the envelope), onSend (header; the audit row is durable before the bytes leave).
- * Reads: `principal`, `refusal`, `degraded`, `redeemedJti`, `tokenOrgId`. Leaves: `watermark`. Refuses with: `unavailable` when
+ * Reads: `principal`, `refusal`, `degraded`, `redeemedJti`, `tokenOrgId`, `actor`. Leaves: `watermark`. Refuses with: `unavailable` when
  * an answer that must be recorded could not be; whatever the handler had spent is given back.
  * Store: the audit sink. Away: no answer with data leaves. Refusals before authentication are counted in bounded buckets instead
  * of rows, so that a flood cannot fill the table; their watermark proves itself by its MAC.
@@ -129,7 +129,8 @@ const watermark: FastifyPluginAsync<WatermarkOptions> = async (app, options) => 
       userAgent: userAgentOf(request),
       instance,
       degraded: request.degraded,
-      jti: request.redeemedJti
+      jti: request.redeemedJti,
+      actor: request.actor
     }
   }
 }

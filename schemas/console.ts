@@ -87,7 +87,9 @@ const Snapshot = Type.Union([Type.Object({
   signing_profile: Type.String(),
   replaces: textOrNull,
   replaced_by: textOrNull,
-  grace_until: timeOrNull
+  grace_until: timeOrNull,
+  previous_signing_secret_until: Type.Optional(timeOrNull),
+  debug_until: Type.Optional(timeOrNull)
 }), Type.Null()])
 
 export const KeyEventList = Type.Object({

@@ -8,6 +8,7 @@ export const AuditedRequest = Type.Object({
   watermark: Type.String(),
   at: Timestamp,
   key_prefix: textOrNull,
+  actor: textOrNull,
   method: Type.String(),
   route: Type.String(),
   status: Type.Integer(),

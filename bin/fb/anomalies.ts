@@ -10,11 +10,12 @@ const FOLLOW_MS = 1000
 const STEPS = 1000
 
 interface Shown { id: number, at: string, signal: string, severity: string, certain: boolean, org_id: string | null, key_id: string | null, numbers: object, watermarks: string[], ip: string | null, label: string | null, action: string }
+interface Notice { id: string, at: string, org_id: string, key_id: string, prefix: string, days: number, expires_at: string | null }
 interface ListOptions { org?: string, since?: string, limit?: string, follow?: boolean, json?: boolean }
 interface BacktestOptions { days: string, threshold?: string[], autoSuspend?: boolean, rpm?: string, rph?: string, ipAllow?: string[], removeScope?: string, key?: string, suggest?: boolean, json?: boolean }
 
 export function addAnomalyCommands (program: Command): void {
-  program.command('anomalies').description('what anomaly detection noticed, newest first')
+  program.command('anomalies').description('what anomaly detection noticed, and keys that expire soon, newest first')
     .option('--org <id>', 'of one organization only').option('--since <time>', 'ISO 8601, such as 2027-01-31T12:00:00Z')
     .option('--limit <n>', 'at most this many (default: 50)').option('--follow', 'keep running and print what comes')
     .option('--json', 'print one JSON object; with --follow one object a line')
@@ -38,24 +39,36 @@ async function listAnomalies (options: ListOptions): Promise<void> {
   const json = options.json === true
   const args = { ...(options.org === undefined ? {} : { org: options.org }), ...(options.since === undefined ? {} : { since: options.since }), ...(options.limit === undefined ? {} : { limit: wholeNumber(options.limit, '--limit') }) }
   await withStore(async (store) => {
-    const { anomalies } = await store.run('anomalies.list', args) as { anomalies: Shown[] }
-    if (options.follow !== true) return printAnswer(json, { anomalies }, () => anomalies.length === 0 ? 'no anomalies' : anomalies.map(describe).join('\n'))
-    for (const one of [...anomalies].reverse()) printAnswer(json, one, () => describe(one))
-    await follow(store, anomalies[0]?.id ?? 0, json, options.org)
+    const { anomalies, notices } = await store.run('anomalies.list', args) as Listed
+    const lines = inOrder(anomalies, notices)
+    if (options.follow !== true) return printAnswer(json, { anomalies, notices }, () => lines.length === 0 ? 'no anomalies' : lines.reverse().map(({ text }) => text).join('\n'))
+    for (const { one, text } of lines) printAnswer(json, one, () => text)
+    await follow(store, { after: anomalies[0]?.id ?? 0, notices_after: notices[0]?.id ?? 'kev_' }, json, options.org)
   })
 }
 
-async function follow (store: Store, from: number, json: boolean, org: string | undefined): Promise<void> {
+interface Listed { anomalies: Shown[], notices: Notice[] }
+
+/** Both kinds by their time, oldest first. */
+function inOrder (anomalies: readonly Shown[], notices: readonly Notice[]): Array<{ one: Shown | Notice, text: string }> {
+  return [...anomalies.map((one) => ({ one, text: describe(one) })), ...notices.map((one) => ({ one, text: describeNotice(one) }))].sort((one, other) => one.one.at < other.one.at ? -1 : 1)
+}
+
+async function follow (store: Store, from: { after: number, notices_after: string }, json: boolean, org: string | undefined): Promise<void> {
   const ending = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort())
   note('following; end with Ctrl-C')
-  for (let after = from; !ending.signal.aborted;) {
-    const { anomalies } = await store.run('anomalies.list', { after, ...(org === undefined ? {} : { org }) }) as { anomalies: Shown[] }
-    for (const one of anomalies) printAnswer(json, one, () => describe(one))
-    after = anomalies.at(-1)?.id ?? after
+  for (let seen = from; !ending.signal.aborted;) {
+    const { anomalies, notices } = await store.run('anomalies.list', { ...seen, ...(org === undefined ? {} : { org }) }) as Listed
+    for (const { one, text } of inOrder(anomalies, notices)) printAnswer(json, one, () => text)
+    seen = { after: anomalies.at(-1)?.id ?? seen.after, notices_after: notices.at(-1)?.id ?? seen.notices_after }
     // Ended by a signal is how following ends.
     await wait(FOLLOW_MS, undefined, { signal: ending.signal }).catch(() => {})
   }
+}
+
+function describeNotice ({ at, key_id: key, prefix, days, expires_at: expiresAt }: Notice): string {
+  return `${at}  ${'notice'.padEnd(8)}  ${'key_expires_soon'.padEnd(21)}  ${key}  ${prefix} expires ${expiresAt ?? 'no more'}, told ${days} days before`
 }
 
 function describe (one: Shown): string {

@@ -54,11 +54,11 @@ function addKeyCommands (program: Command): void {
       printAnswer(options.json === true, answer, () => keyTable(fieldsOf(answer)['keys']))
     })
   key.command('suspend').description('suspend a key until it is resumed; no request that begins after this command returned succeeds').argument('<id-or-prefix>', 'key_… or the first 12 characters')
-    .option(...JSON_OPTION).addHelpText('after', '\nIts requests are refused like those of an unknown key. Repeating the command is safe.\n\nExample:\n  $ fb key suspend fb_live_ab12')
-    .action(async (wanted: string, options: JsonOption) => changeKey('key.suspend', wanted, options.json === true))
+    .option('--reason <text>', 'why, for the history of the key').option(...JSON_OPTION).addHelpText('after', '\nIts requests are refused like those of an unknown key. Repeating the command is safe.\n\nExample:\n  $ fb key suspend fb_live_ab12')
+    .action(async (wanted: string, options: JsonOption & { reason?: string }) => changeKey('key.suspend', wanted, options))
   key.command('resume').description('undo a suspension, by a person or by anomaly detection').argument('<id-or-prefix>', 'key_… or the first 12 characters')
-    .option(...JSON_OPTION).addHelpText('after', '\nLook at fb anomalies first: what suspended the key may still be going on.\n\nExample:\n  $ fb key resume key_01J…')
-    .action(async (wanted: string, options: JsonOption) => changeKey('key.resume', wanted, options.json === true))
+    .option('--reason <text>', 'why, for the history of the key').option(...JSON_OPTION).addHelpText('after', '\nLook at fb anomalies first: what suspended the key may still be going on.\n\nExample:\n  $ fb key resume key_01J…')
+    .action(async (wanted: string, options: JsonOption & { reason?: string }) => changeKey('key.resume', wanted, options))
   key.command('revoke').description('revoke a key; no request that begins after this command returned succeeds').argument('<id-or-prefix>', 'key_… or the first 12 characters')
     .option(...JSON_OPTION).addHelpText('after', '\nA revoked key never works again. Repeating the command is safe.\n\nExample:\n  $ fb key revoke key_01J…')
     .action(async (wanted: string, options: JsonOption) => {
@@ -99,19 +99,19 @@ function addChangeCommands (key: Command): void {
 
 function addSigningCommands (key: Command): void {
   key.command('rotate-signing-secret').description('give a hardened key a new signing secret; it is printed this once').argument('<id-or-prefix>', 'key_… or the first 12 characters')
-    .option('--grace <duration>', 'how long the secret before works on, such as 30m, 24h or 7d (at most), or none', '24h').option(...JSON_OPTION)
+    .option('--grace <duration>', 'how long the secret before works on, such as 30m, 24h or 7d (at most), or none', '24h').option('--reason <text>', 'why, for the history of the key').option(...JSON_OPTION)
     .addHelpText('after', '\nAt most two secrets work at a time: a second rotation ends the oldest at once.\n\nExample:\n  $ fb key rotate-signing-secret key_01J… --grace 2h')
-    .action(async (wanted: string, options: JsonOption & { grace: string }) => {
-      const answer = fieldsOf(await runAndTell('key.rotate-signing-secret', { key: wanted, grace: options.grace }))
+    .action(async (wanted: string, options: JsonOption & { grace: string, reason?: string }) => {
+      const answer = fieldsOf(await runAndTell('key.rotate-signing-secret', { key: wanted, grace: options.grace, reason: options.reason }))
       if (typeof answer['warning'] === 'string') note(`warning: ${answer['warning']}`)
       printAnswer(options.json === true, answer, () => `signing secret of ${String(answer['id'])}\n\n  ${String(answer['signing_secret'])}\n\nThis value is shown once. ` +
         (answer['previous_until'] === null ? 'The secret before no longer works.' : `The secret before works until ${String(answer['previous_until'])}.`))
     })
   key.command('debug').description('for a time, record what differed in each refused signature of a key').argument('<id-or-prefix>', 'key_… or the first 12 characters')
-    .requiredOption('--for <duration>', 'such as 30m (at most 24h), or off').option(...JSON_OPTION)
+    .requiredOption('--for <duration>', 'such as 30m (at most 24h), or off').option('--reason <text>', 'why, for the history of the key').option(...JSON_OPTION)
     .addHelpText('after', '\nThe partner sees the published sentences only; the reason stands in the audit row: fb doctor <watermark> reads it.\n\nExample:\n  $ fb key debug fb_live_ab12 --for 30m')
-    .action(async (wanted: string, options: JsonOption & { for: string }) => {
-      const answer = fieldsOf(await runAndTell('key.debug', { key: wanted, for: options.for }))
+    .action(async (wanted: string, options: JsonOption & { for: string, reason?: string }) => {
+      const answer = fieldsOf(await runAndTell('key.debug', { key: wanted, for: options.for, reason: options.reason }))
       printAnswer(options.json === true, answer, () => answer['debug_until'] === null ? `refused signatures of ${String(answer['id'])} are no longer explained` : `refused signatures of ${String(answer['id'])} are explained until ${String(answer['debug_until'])}`)
     })
 }
@@ -125,9 +125,9 @@ async function runAndTell (operation: OperationName, args: object): Promise<obje
   })
 }
 
-async function changeKey (operation: 'key.suspend' | 'key.resume', wanted: string, json: boolean): Promise<void> {
-  const answer = fieldsOf(await runAndTell(operation, { key: wanted }))
-  printAnswer(json, answer, () => `${String(answer['state'])} ${String(answer['id'])}  ${String(answer['prefix'])}…`)
+async function changeKey (operation: 'key.suspend' | 'key.resume', wanted: string, options: JsonOption & { reason?: string }): Promise<void> {
+  const answer = fieldsOf(await runAndTell(operation, { key: wanted, reason: options.reason }))
+  printAnswer(options.json === true, answer, () => `${String(answer['state'])} ${String(answer['id'])}  ${String(answer['prefix'])}…`)
 }
 
 async function createKey (options: KeyCreateOptions): Promise<void> {

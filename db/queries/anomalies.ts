@@ -5,10 +5,14 @@ import { SIGNALS, type Signal } from '../../plugins/lib/anomaly/thresholds.ts'
 import type { Db } from '../client.ts'
 import { rowsOf } from '../rows.ts'
 import { anomalyEvents, apiKeys, auditRows } from '../schema.ts'
+import { insertKeyEvent, snapshotOf, type Act, type KeyAction } from './key-events.ts'
+import { lockKey } from './keys.ts'
 
 export type AnomalyEventRow = typeof anomalyEvents.$inferSelect
 export type AnomalyAction = AnomalyEventRow['action']
 
+/** The actor of a suspension that nobody but detection decided. */
+const DETECTION = 'anomaly-detection'
 const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
 
@@ -59,22 +63,32 @@ export async function setAnomalyAction (db: Db, id: number, action: AnomalyActio
  * altogether is then an operator's decision. With `isTrial` only says what would come of it. Call it in a transaction, and bump the
  * key's epoch afterwards.
  */
-export async function suspendKey (tx: Db, keyId: string, by: { reason: string, isCertain: boolean, isTrial?: boolean }): Promise<Extract<AnomalyAction, 'suspended' | 'declined_last_key' | 'not_active'>> {
+export async function suspendKey (tx: Db, keyId: string, by: { reason: string, isCertain: boolean, isTrial?: boolean, act?: Act }): Promise<Extract<AnomalyAction, 'suspended' | 'declined_last_key' | 'not_active'>> {
   // All keys of the organization in one order: two keys suspended at once must not each count the other as still active.
-  const keys = rowsOf(await tx.execute(sql`select id, state from api_keys where org_id = (select org_id from api_keys where id = ${keyId}) order by id for update`))
+  const keys = rowsOf(await tx.execute(sql`select id, org_id, state from api_keys where org_id = (select org_id from api_keys where id = ${keyId}) order by id for update`))
   const active = keys.filter(({ state }) => state === 'active').map(({ id }) => id)
   if (!active.includes(keyId)) return 'not_active'
   if (!by.isCertain && active.length === 1) return 'declined_last_key'
   if (by.isTrial === true) return 'suspended'
   await tx.update(apiKeys).set({ state: 'suspended', suspendedAt: sql`now()`, suspendedReason: by.reason }).where(eq(apiKeys.id, keyId))
+  await tellHistory(tx, { orgId: String(keys.find(({ id }) => id === keyId)?.['org_id']), keyId }, 'suspended', 'active', by.act ?? { actor: DETECTION, reason: by.reason, watermark: null })
   return 'suspended'
 }
 
-/** Undoes a suspension. False when the key was not suspended. Bump its epoch afterwards. */
-export async function resumeKey (db: Db, keyId: string): Promise<boolean> {
-  const rows = await db.update(apiKeys).set({ state: 'active', suspendedAt: null, suspendedReason: null })
-    .where(and(eq(apiKeys.id, keyId), eq(apiKeys.state, 'suspended'))).returning({ id: apiKeys.id })
-  return rows.length === 1
+/** Undoes a suspension. False when the key was not suspended. Call it in a transaction, and bump the key's epoch afterwards. */
+export async function resumeKey (tx: Db, keyId: string, act: Act): Promise<boolean> {
+  const [row] = await tx.update(apiKeys).set({ state: 'active', suspendedAt: null, suspendedReason: null })
+    .where(and(eq(apiKeys.id, keyId), eq(apiKeys.state, 'suspended'))).returning({ orgId: apiKeys.orgId })
+  if (row === undefined) return false
+  await tellHistory(tx, { orgId: row.orgId, keyId }, 'resumed', 'suspended', act)
+  return true
+}
+
+async function tellHistory (tx: Db, { orgId, keyId }: { orgId: string, keyId: string }, action: KeyAction, before: string, act: Act): Promise<void> {
+  const key = await lockKey(tx, orgId, keyId)
+  if (key === null) throw new Error('a changed key was not there')
+  const after = snapshotOf(key)
+  await insertKeyEvent(tx, orgId, { keyId, action, act, atMs: Date.now(), before: { ...after, state: before }, after })
 }
 
 export interface AnomalyQuery { orgId?: string, since?: Date, afterId?: number, limit: number }

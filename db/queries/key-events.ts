@@ -1,9 +1,9 @@
 /** The history of keys, and the addresses that a key was used from. `orgId` comes first; the notices of expiry cross organizations. */
-import { and, desc, eq, gte, lt, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, gte, lt, sql } from 'drizzle-orm'
 import { ulid } from '../../plugins/lib/record-id.ts'
 import type { Db } from '../client.ts'
 import { rowsOf } from '../rows.ts'
-import { auditRows, keyEvents } from '../schema.ts'
+import { apiKeys, auditRows, keyEvents } from '../schema.ts'
 import type { KeySnapshot } from '../tables/key-events.ts'
 import type { KeyRow } from './keys.ts'
 
@@ -57,6 +57,19 @@ export async function listKeyEvents (db: Db, orgId: string, query: { keyId?: str
   )).orderBy(desc(keyEvents.id)).limit(query.limit)
 }
 
+export interface NoticeQuery { orgId?: string, since?: Date, afterId?: string, limit: number }
+
+/** Notices of expiry across organizations, newest first; with `afterId` what came since, oldest first. */
+export async function listNotices (db: Db, query: NoticeQuery): Promise<Array<KeyEventRow & { prefix: string, expiresAt: Date | null }>> {
+  const rows = await db.select({ event: keyEvents, prefix: apiKeys.prefix, expiresAt: apiKeys.expiresAt }).from(keyEvents).innerJoin(apiKeys, eq(apiKeys.id, keyEvents.keyId)).where(and(
+    eq(keyEvents.action, 'expires_soon'),
+    query.orgId === undefined ? undefined : eq(keyEvents.orgId, query.orgId),
+    query.since === undefined ? undefined : gte(keyEvents.at, query.since),
+    query.afterId === undefined ? undefined : gt(keyEvents.id, query.afterId)
+  )).orderBy(query.afterId === undefined ? desc(keyEvents.id) : asc(keyEvents.id)).limit(query.limit)
+  return rows.map(({ event, prefix, expiresAt }) => ({ ...event, prefix, expiresAt }))
+}
+
 /** What a key's history shows of it. */
 export function snapshotOf (row: KeyRow): KeySnapshot {
   return {
@@ -70,7 +83,9 @@ export function snapshotOf (row: KeyRow): KeySnapshot {
     signing_profile: row.signingProfile,
     replaces: row.replaces,
     replaced_by: row.replacedBy,
-    grace_until: row.graceUntil?.toISOString() ?? null
+    grace_until: row.graceUntil?.toISOString() ?? null,
+    previous_signing_secret_until: row.previousSigningSecretUntil?.toISOString() ?? null,
+    debug_until: row.debugUntil?.toISOString() ?? null
   }
 }
 

@@ -17,5 +17,7 @@ export const auditRows = pgTable('audit_rows', {
   userAgent: text('user_agent'),
   instance: text().notNull(),
   degraded: boolean().notNull(),
-  jti: text()
+  jti: text(),
+  /** Who asked, where it was no key: `session:<sub>`. */
+  actor: text()
 }, (table) => [primaryKey({ columns: [table.watermark, table.at] })])

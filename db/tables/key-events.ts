@@ -14,6 +14,9 @@ export interface KeySnapshot {
   replaces: string | null
   replaced_by: string | null
   grace_until: string | null
+  /** Not in events from before these were kept. */
+  previous_signing_secret_until?: string | null
+  debug_until?: string | null
 }
 
 export const keyEvents = pgTable('key_events', {
@@ -22,7 +25,7 @@ export const keyEvents = pgTable('key_events', {
   keyId: text('key_id').notNull(),
   at: timestamp({ withTimezone: true }).notNull(),
   actor: text().notNull(),
-  action: text({ enum: ['created', 'rotated', 'changed', 'suspended', 'resumed', 'revoked', 'expires_soon'] }).notNull(),
+  action: text({ enum: ['created', 'rotated', 'changed', 'suspended', 'resumed', 'revoked', 'expires_soon', 'signing_secret_rotated', 'debug_changed'] }).notNull(),
   reason: text(),
   before: jsonb().$type<KeySnapshot>(),
   after: jsonb().$type<KeySnapshot>(),

@@ -3,8 +3,8 @@
  * ride on the cookie (cross-site request forgery), and a person or an address that asks too often. Not one of the ten layers:
  * they guard what has a key.
  *
- * Phase: preParsing, before a body is read. Reads: `Cookie`, `Origin`, `Sec-Fetch-Site`. Leaves: `session`, and `tokenOrgId` for the audit
- * row. Refuses with: `not_signed_in` (one answer for no, forged, expired and malformed session), `organization_required`,
+ * Phase: preParsing, before a body is read. Reads: `Cookie`, `Origin`, `Sec-Fetch-Site`. Leaves: `session`, and `tokenOrgId` and `actor` for
+ * the audit row. Refuses with: `not_signed_in` (one answer for no, forged, expired and malformed session), `organization_required`,
  * `role_required`, `cross_origin_refused`, `api_disabled`, `rate_limited`. Store: none.
  */
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
@@ -62,6 +62,7 @@ const session: FastifyPluginAsync<SessionOptions> = async (app, options) => {
     const opened = await open(request)
     if (opened.orgId === null) throw new ApiError('organization_required')
     request.tokenOrgId = opened.orgId
+    request.actor = actorOf(opened)
     if (opened.role === null || !ROLES.has(opened.role)) throw new ApiError('role_required')
     request.session = { subject: opened.subject, orgId: opened.orgId, role: opened.role }
     if (STATE_CHANGING.has(request.method)) {
@@ -99,6 +100,11 @@ async function limit (limiter: ReturnType<Parameters<FastifyPluginAsync>[0]['cre
   const state = await limiter(request)
   if (state.isAllowed || !state.isExceeded) return
   throw new ApiError('rate_limited', { detail: reason === 'address' ? 'Too many requests from this address.' : 'Too many requests in this session.', headers: { 'retry-after': String(Math.max(1, state.ttlInSeconds)) }, reason })
+}
+
+/** How a person is named in the audit trail and in the history of keys. */
+export function actorOf ({ subject }: Pick<ConsoleSession, 'subject'>): string {
+  return `session:${subject}`
 }
 
 /** Who is signed in. Throws `internal_error` when nobody was asked: a missing session is never anonymous. */

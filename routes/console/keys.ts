@@ -5,7 +5,7 @@ import { pageKeys, type KeyChange, type KeyRow } from '../../db/queries/keys.ts'
 import { ApiError } from '../../errors.ts'
 import { changeKey, createKey, GRACE_HOURS_DEFAULT, lapseOf, OBSERVED_DAYS, revokeKey, rotateKey, type Act, type KeyDeps, type KeySettings, type MadeKey } from '../../evaluation/key-lifecycle.ts'
 import { parseCidr } from '../../plugins/lib/cidr.ts'
-import { getSession } from '../../plugins/support/session.ts'
+import { actorOf, getSession } from '../../plugins/support/session.ts'
 import { ConsoleKey, ConsoleKeyList, KeyCreateBody, KeyCreated, KeyDeleteQuery, KeyEventList, KeyPatchBody, KeyRotateBody, KeyRotated, PageQuery, type KeyCreate, type KeyPatch, type KeyRotate } from '../../schemas/console.ts'
 import { success } from '../../schemas/envelope.ts'
 import { fromStore, timeOf } from '../v1/deps.ts'
@@ -137,7 +137,7 @@ function rangesOf (ranges: readonly string[]): string[] {
 }
 
 function actOf (request: FastifyRequest, reason: string | undefined): Act {
-  return { actor: `session:${getSession(request).subject}`, reason: reason?.trim() ?? null, watermark: request.watermark }
+  return { actor: actorOf(getSession(request)), reason: reason?.trim() ?? null, watermark: request.watermark }
 }
 
 // Any other text names nothing.

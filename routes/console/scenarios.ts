@@ -1,40 +1,29 @@
 /** `POST /scenarios/import`: stores the shape of blueprints; what they carry beyond it is refused entry and named by its place. */
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { saveScenario, type NewScenario } from '../../db/queries/scenarios.ts'
 import { ApiError, type FieldProblem } from '../../errors.ts'
-import { bodyReader } from '../../evaluation/body-reader.ts'
 import { readBlueprint, type ReadBlueprint } from '../../evaluation/stored-graph.ts'
 import { mintRecordId } from '../../plugins/lib/record-id.ts'
-import { BODY_BYTES_MAX, JSON_TYPE, parseJson } from '../../plugins/support/json-body.ts'
+import { BODY_BYTES_MAX } from '../../plugins/support/json-body.ts'
 import { getSession } from '../../plugins/support/session.ts'
 import { ScenarioImportBody, ScenariosImported, type ScenarioImport } from '../../schemas/console.ts'
 import { success } from '../../schemas/envelope.ts'
+import { readBlueprintBodies } from '../blueprint-body.ts'
 import { fromStore } from '../v1/deps.ts'
 import type { ConsoleDeps } from './index.ts'
 
 const UNNAMED = 'Untitled scenario'
-/** A larger body is read in a thread: its parse and its import would hold up every other request. */
-const BODY_BYTES_HERE = 128 * 1024
 
 type Read = Extract<ReadBlueprint, { ok: true }>
 
 export default async function scenarios (app: FastifyInstance, deps: ConsoleDeps): Promise<void> {
-  const reader = bodyReader({ savesAll: true })
-  app.addHook('onClose', () => reader.close())
-  const readBlueprints = new WeakMap<FastifyRequest, ReadonlyArray<ReadBlueprint | null>>()
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser(JSON_TYPE, { parseAs: 'buffer', bodyLimit: BODY_BYTES_MAX }, async (request: FastifyRequest, bytes: Buffer) => {
-    if (bytes.length <= BODY_BYTES_HERE) return parseJson(bytes)
-    const { body, blueprints } = await reader.read(bytes)
-    readBlueprints.set(request, blueprints)
-    return body
-  })
+  const blueprintsRead = readBlueprintBodies(app, { savesAll: true })
 
   app.post<{ Body: ScenarioImport }>('/scenarios/import', {
     bodyLimit: BODY_BYTES_MAX, schema: { body: ScenarioImportBody, response: { 200: success(ScenariosImported) } }
   }, async (request) => {
     const { orgId } = getSession(request)
-    const read = understood(request.body, readBlueprints.get(request) ?? [])
+    const read = understood(request.body, blueprintsRead(request))
     const imported = read.map((one, place) => ({ one, scenario: newScenario(one, request.body.blueprints[place]?.name, orgId, deps) }))
     await fromStore(() => deps.database.asOrganization(orgId, async (tx) => {
       for (const { scenario } of imported) await saveScenario(tx, orgId, scenario)

@@ -7,35 +7,23 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { createEvaluation, type NewItem } from '../../db/queries/evaluations.ts'
 import { findScenarios, saveScenario, type NewScenario } from '../../db/queries/scenarios.ts'
 import { ApiError, type FieldProblem } from '../../errors.ts'
-import { bodyReader } from '../../evaluation/body-reader.ts'
 import { readBlueprint, type ReadBlueprint } from '../../evaluation/stored-graph.ts'
 import { getPrincipal } from '../../plugins/context.ts'
 import { belongsTo, isRecordId, mintRecordId } from '../../plugins/lib/record-id.ts'
 import { mintResultToken, TOKEN_TTL_SECONDS } from '../../plugins/lib/result-token.ts'
-import { BODY_BYTES_MAX, JSON_TYPE, parseJson } from '../../plugins/support/json-body.ts'
 import { success } from '../../schemas/envelope.ts'
 import { EvaluateAccepted, EvaluateBodySchema, type EvaluateBody } from '../../schemas/evaluation.ts'
+import { readBlueprintBodies } from '../blueprint-body.ts'
 import { fromStore, type RouteDeps } from './deps.ts'
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
 const JTI_BYTES = 16
 const UNKNOWN_NAME = 'Unknown scenario'
-/** A larger body is read in a thread: its parse and its import would hold up every other request. */
-const BODY_BYTES_HERE = 128 * 1024
 
 interface Prepared { items: NewItem[], saved: NewScenario[] }
 
 export default async function evaluate (app: FastifyInstance, deps: RouteDeps): Promise<void> {
-  const reader = bodyReader()
-  app.addHook('onClose', () => reader.close())
-  const readBlueprints = new WeakMap<FastifyRequest, ReadonlyArray<ReadBlueprint | null>>()
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser(JSON_TYPE, { parseAs: 'buffer', bodyLimit: BODY_BYTES_MAX }, async (request: FastifyRequest, bytes: Buffer) => {
-    if (bytes.length <= BODY_BYTES_HERE) return parseJson(bytes)
-    const { body, blueprints } = await reader.read(bytes)
-    readBlueprints.set(request, blueprints)
-    return body
-  })
+  const blueprintsRead = readBlueprintBodies(app)
 
   app.post<{ Body: EvaluateBody }>('/evaluate', {
     config: { access: 'key', scope: 'governance:evaluate' },
@@ -48,7 +36,7 @@ export default async function evaluate (app: FastifyInstance, deps: RouteDeps): 
     refuseAmbiguous(request.body)
     refuseForeignIds(request.body, orgId, deps.secrets.recordId)
     const id = mintRecordId('req', orgId, deps.secrets.recordId, deps.now())
-    const inline = inlineItems(request.body, readBlueprints.get(request) ?? [], orgId, deps)
+    const inline = inlineItems(request.body, blueprintsRead(request), orgId, deps)
 
     // The token first: one without an evaluation is refused when it is presented, an evaluation without a token would be doubled by a retry.
     const jti = randomBytes(JTI_BYTES).toString('hex')

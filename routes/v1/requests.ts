@@ -71,6 +71,7 @@ function onWire (row: AuditRowStored): object {
     watermark: row.watermark,
     at: row.at.toISOString(),
     key_prefix: row.keyPrefix,
+    actor: row.actor,
     method: row.method,
     route: row.route,
     status: row.status,

@@ -25,7 +25,7 @@ await onEachStore(t, 'A person makes, sees, uses and revokes a key', async (t, s
   t.ok(verifyWatermark(made.body.meta.watermark, runtime.config.secrets.watermark))
   const { id, key, prefix } = made.body.data
   t.ok(key.startsWith(prefix))
-  t.same((await auditRowOf(runtime, made))?.orgId, orgId, 'the answer has its row')
+  t.match(await auditRowOf(runtime, made), { orgId, actor: 'session:ada' }, 'the answer has its row, with the person')
 
   const caller = { orgId, keyId: id, key }
   t.equal((await call(url, caller, 'GET', '/governance/policies')).status, 200, 'the key works')
@@ -34,6 +34,9 @@ await onEachStore(t, 'A person makes, sees, uses and revokes a key', async (t, s
   t.match(first, { id, prefix, state: 'active' })
   t.ok(first.last_used_at)
   t.notMatch(JSON.stringify(listed.body), key)
+  t.equal((await auditRowOf(runtime, listed))?.actor, 'session:ada', 'whoever reads is named as well')
+  const [newest] = (await ask(url, person, 'GET', `/audit?watermark=${String(listed.body.meta.watermark)}`)).body.data.requests
+  t.match(newest, { actor: 'session:ada', key_prefix: null, method: 'GET' })
 
   const gone = await ask(url, person, 'DELETE', `/keys/${id}?reason=over`)
   t.match(gone.body, { ok: true, data: { id, state: 'revoked' } })
@@ -59,6 +62,7 @@ await onEachStore(t, 'Only an admin or owner of the organization is let in', asy
   expectRefusal(t, await list(await signIn(orgId, { org_id: undefined })), 'organization_required', 'no organization')
   for (const role of [undefined, 'member', 'viewer', 'Admin', 'administrator']) expectRefusal(t, await list(await signIn(orgId, { role })), 'role_required', `role ${String(role)}`)
   for (const role of ['admin', 'owner']) t.equal((await list(await signIn(orgId, { role }))).status, 200, role)
+  t.equal((await auditRowOf(runtime, await list(await signIn(orgId, { sub: 'eve', role: 'viewer' }))))?.actor, 'session:eve', 'a refused person is named')
   t.equal((await list(await signIn('org_unknown'))).body.data?.keys.length, 0, 'an organization without rows has none')
 
   const person = await signIn(orgId)

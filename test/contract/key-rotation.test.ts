@@ -1,9 +1,11 @@
 import { sql } from 'drizzle-orm'
 import t from 'tap'
+import { anomalyResponder } from '../../bin/anomalies.ts'
 import { tellOfExpiries } from '../../evaluation/expiry-notices.ts'
+import { DEFAULT_THRESHOLDS } from '../../plugins/lib/anomaly/thresholds.ts'
 import { signRequest } from '../../plugins/lib/hmac.ts'
 import { ask, CONSOLE_SECRET, signIn } from '../helper/console.ts'
-import { asOwner, front, onEachStore, P } from '../helper/fronts.ts'
+import { asOwner, failInserts, front, onEachStore, P } from '../helper/fronts.ts'
 import { call, newCaller, operate, send, start, type Answer, type Caller } from '../helper/service.ts'
 
 const ENV = { NEXTAUTH_SECRET: CONSOLE_SECRET, RUN_WORKER: 'false' }
@@ -100,6 +102,30 @@ await onEachStore(t, 'A revocation and a change hold on every instance at once',
   t.equal((await call(other, { ...owner, key: rotated.key }, 'GET', '/governance/policies')).status, 200)
   await t.rejects(operate(runtime, 'key.rotate', { key: owner.keyId }), /under way/)
   t.match((await operate(runtime, 'key.events', { key: owner.keyId })).events[0], { action: 'rotated', actor: 'test' })
+
+  // What only an operator or anomaly detection does stands in the same history, with the change or not at all.
+  const { id: key } = await operate(runtime, 'key.create', { org: owner.orgId, name: 'hardened', permissions: ['admin'], signing_profile: 'hardened' })
+  await operate(runtime, 'key.suspend', { key, reason: 'a laptop was lost' })
+  await operate(runtime, 'key.suspend', { key })
+  await operate(runtime, 'key.resume', { key, reason: 'it was found' })
+  await t.rejects(operate(runtime, 'key.resume', { key }), /active/)
+  await operate(runtime, 'key.rotate-signing-secret', { key, grace: '1h', reason: 'quarterly' })
+  await operate(runtime, 'key.debug', { key, for: '30m', reason: 'ticket 7' })
+  await anomalyResponder({ ...runtime.config, autoSuspend: true }, runtime.database, runtime.admission, { warn () {}, error () {} })({
+    signal: 'foreign_address', severity: 'high', isCertain: true, orgId: owner.orgId, keyId: key, atMs: Date.now(), numbers: {}, threshold: DEFAULT_THRESHOLDS.foreign_address, watermarks: [], ip: '192.0.2.1', userAgent: null
+  })
+  const undo = await failInserts(runtime, 'key_events', "new.action = 'resumed'")
+  await t.rejects(operate(runtime, 'key.resume', { key }))
+  await undo()
+  t.match((await ask(url, person, 'GET', `/keys/${key}/events`)).body.data.events, [
+    { action: 'suspended', actor: 'anomaly-detection', reason: /^foreign_address/, before: { state: 'active' }, after: { state: 'suspended' } },
+    { action: 'debug_changed', actor: 'test', reason: 'ticket 7', before: { debug_until: null }, after: { debug_until: /Z$/ } },
+    { action: 'signing_secret_rotated', actor: 'test', reason: 'quarterly', before: { previous_signing_secret_until: null }, after: { previous_signing_secret_until: /Z$/ } },
+    { action: 'resumed', actor: 'test', reason: 'it was found', before: { state: 'suspended' }, after: { state: 'active' } },
+    { action: 'suspended', actor: 'test', reason: 'a laptop was lost', before: { state: 'active' }, after: { state: 'suspended' } },
+    { action: 'created' }
+  ])
+  t.equal((await ask(url, person, 'GET', '/keys')).body.data.keys.find(({ id }: { id: string }) => id === key).state, 'suspended', 'a change whose event cannot be written is not made')
 })
 
 await onEachStore(t, 'A key that expires soon is told of once for each step, and no record of a key can be taken away', async (t, stores) => {
@@ -116,6 +142,9 @@ await onEachStore(t, 'A key that expires soon is told of once for each step, and
     t.same(told.splice(0), expected, `${daysLeft} days before`)
   }
   t.match((await operate(runtime, 'key.events', { key: keyId })).events.map((event: any) => event.notice_days), [1, 7, 14, null])
+  const { notices } = await operate(runtime, 'anomalies.list', { org: orgId })
+  t.match(notices.map(({ days, key_id: key }: any) => [days, key]), [[1, keyId], [7, keyId], [14, keyId]], 'operators see them among the anomalies')
+  t.match((await operate(runtime, 'anomalies.list', { org: orgId, notices_after: notices[1].id })).notices, [{ days: 1, expires_at: /Z$/ }], 'what came since')
 
   const late = await newCaller(runtime, { expires: new Date(nowMs + 5 * DAY_MS).toISOString() })
   await tellOfExpiries(database, logger, nowMs)

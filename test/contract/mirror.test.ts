@@ -102,6 +102,7 @@ const COVERED_ELSEWHERE: Record<string, string> = {
   'plugins/support/redis-kill.ts': 'test/db/queries/kill-switch.test.ts',
   'plugins/support/redis-scripts.ts': 'test/plugins/support/redis.test.ts',
   'plugins/support/session.ts': 'test/contract/console.test.ts',
+  'routes/blueprint-body.ts': 'test/contract/console.test.ts',
   'routes/console/audit.ts': 'test/contract/console.test.ts',
   'routes/console/index.ts': 'test/contract/console.test.ts',
   'routes/console/keys.ts': 'test/contract/console.test.ts',

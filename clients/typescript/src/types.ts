@@ -440,6 +440,8 @@ export type AuditedRequest = {
   at: Timestamp
   /** The first 12 characters of the key. */
   key_prefix: string | null
+  /** Who did it, where it was no key: `session:<sub>` of a person, the operator, or a part of the service. */
+  actor: string | null
   method: string
   /** Pattern of the path, without its values. */
   route: string
