@@ -96,6 +96,22 @@ export async function rotateKey (deps: KeyDeps, orgId: string, keyId: string, op
   return rotated.outcome === 'done' ? { ...rotated, told: await tell(deps, [keyId, ...ended]) } : rotated
 }
 
+/**
+ * Takes a rotation back whose answer did not leave: nobody knows the new key, which is revoked, and the old one is again as it was, so that the
+ * rotation can be repeated. What a forced one had ended stays ended. Does nothing when the key has another successor by now.
+ */
+export async function undoRotation (deps: KeyDeps, orgId: string, keyId: string, successorId: string, act: Act): Promise<void> {
+  const isUndone = await deps.database.asOrganization(orgId, async (tx) => {
+    const key = await lockKey(tx, orgId, keyId)
+    const successor = await lockKey(tx, orgId, successorId)
+    if (key === null || successor === null || key.state === 'revoked' || key.replacedBy !== successorId) return false
+    if (successor.state !== 'revoked') await endLocked(tx, deps, orgId, successor, act)
+    await changeLocked(tx, deps, orgId, key, { replacedBy: null, replacedAt: null, graceUntil: null, expiresAt: successor.expiresAt }, 'changed', act)
+    return true
+  })
+  if (isUndone) await tell(deps, [keyId, successorId])
+}
+
 /** Why a key does not work at this time, in one word, or null. */
 export function lapseOf (key: Pick<KeyRow, 'state' | 'expiresAt'>, nowMs: number): 'revoked' | 'suspended' | 'inactive' | 'expired' | null {
   if (key.state !== 'active') return key.state

@@ -1,4 +1,5 @@
 /** The partner's side of the wire: signs a request and sends it. Used by `fb call`, `fb sign` and the demonstration. */
+import { signHardened } from '../../plugins/lib/hardened-signature.ts'
 import { signRequest } from '../../plugins/lib/hmac.ts'
 
 export const SURFACE_PREFIX = '/api/public/v1'
@@ -12,6 +13,8 @@ export interface Outgoing {
   target: string
   /** No key: no bearer and no signature. */
   key?: string
+  /** The signing secret of a hardened key, which signs in the key's place. */
+  secret?: string
   /** False sends the bearer without a signature. Default true. */
   isSigned?: boolean
   body?: Buffer
@@ -32,11 +35,19 @@ export function signatureFor (key: string, method: string, target: string, body:
   return signRequest({ key, timestampSeconds, method: method.toUpperCase(), path: target.split('?', 1)[0] ?? target, body })
 }
 
+/** The same of a key with the hardened profile; good once. */
+export function hardenedSignatureFor (secret: string, method: string, target: string, body: Buffer): string {
+  return signHardened({ secret, method: method.toUpperCase(), target, body })
+}
+
 export async function send (request: Outgoing): Promise<Answer> {
-  const { origin, method, target, key, body } = request
+  const { origin, method, target, key, secret, body } = request
   const headers: Record<string, string> = { ...request.headers }
   if (key !== undefined) headers['authorization'] = `Bearer ${key}`
-  if (key !== undefined && request.isSigned !== false) headers['x-fb-signature'] = signatureFor(key, method, target, request.signedBody ?? body ?? Buffer.alloc(0))
+  if (key !== undefined && request.isSigned !== false) {
+    const signed = request.signedBody ?? body ?? Buffer.alloc(0)
+    headers['x-fb-signature'] = secret === undefined ? signatureFor(key, method, target, signed) : hardenedSignatureFor(secret, method, target, signed)
+  }
   if (body !== undefined) headers['content-type'] = 'application/json'
   const response = await fetch(origin + target, {
     method: method.toUpperCase(),

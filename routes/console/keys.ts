@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { lastUses, listKeyEvents, type KeyEventRow } from '../../db/queries/key-events.ts'
 import { pageKeys, type KeyChange, type KeyRow } from '../../db/queries/keys.ts'
 import { ApiError } from '../../errors.ts'
-import { changeKey, createKey, GRACE_HOURS_DEFAULT, lapseOf, OBSERVED_DAYS, revokeKey, rotateKey, type Act, type KeyDeps, type KeySettings, type MadeKey } from '../../evaluation/key-lifecycle.ts'
+import { changeKey, createKey, GRACE_HOURS_DEFAULT, lapseOf, OBSERVED_DAYS, revokeKey, rotateKey, undoRotation, type Act, type KeyDeps, type KeySettings, type MadeKey } from '../../evaluation/key-lifecycle.ts'
 import { parseCidr } from '../../plugins/lib/cidr.ts'
 import { actorOf, getSession } from '../../plugins/support/session.ts'
 import { ConsoleKey, ConsoleKeyList, KeyCreateBody, KeyCreated, KeyDeleteQuery, KeyEventList, KeyPatchBody, KeyRotateBody, KeyRotated, PageQuery, type KeyCreate, type KeyPatch, type KeyRotate } from '../../schemas/console.ts'
@@ -80,12 +80,15 @@ export default async function keys (app: FastifyInstance, deps: ConsoleDeps): Pr
   }, async (request) => {
     const { orgId } = getSession(request)
     const { grace_period_hours: graceHours = GRACE_HOURS_DEFAULT, force = false, reason } = request.body
-    const rotated = await fromStore(() => rotateKey(keyDeps(), orgId, keyIdOf(request), { graceHours, force }, actOf(request, reason)))
+    const act = actOf(request, reason)
+    const rotated = await fromStore(() => rotateKey(keyDeps(), orgId, keyIdOf(request), { graceHours, force }, act))
     if (rotated.outcome === 'unknown') throw new ApiError('key_not_found')
     if (rotated.outcome === 'refused') throw new ApiError('key_not_rotatable', { detail: rotated.why })
+    const { made, before } = rotated
+    request.onUnsent = async () => { await undoRotation(keyDeps(), orgId, before.id, made.row.id, { ...act, reason: 'the answer that held the new key could not be sent' }) }
     // The key is shown whatever happened afterwards: nobody could ask for it again.
     const warning = rotated.told ? SHOWN_ONCE : `${SHOWN_ONCE} The running instances could not be told yet: a key that this rotation ended may work for some seconds more.`
-    return { ok: true, data: { ...shownOnce(rotated.made, deps.now()), warning, replaced: onWire(rotated.before, deps.now()) } }
+    return { ok: true, data: { ...shownOnce(made, deps.now()), warning, replaced: onWire(before, deps.now()) } }
   })
 
   app.get<KeyParams & Page>('/keys/:id/events', { schema: { querystring: PageQuery, response: { 200: success(KeyEventList) } } }, async (request) => {

@@ -128,6 +128,24 @@ await onEachStore(t, 'A revocation and a change hold on every instance at once',
   t.equal((await ask(url, person, 'GET', '/keys')).body.data.keys.find(({ id }: { id: string }) => id === key).state, 'suspended', 'a change whose event cannot be written is not made')
 })
 
+await onEachStore(t, 'A rotation whose answer cannot be recorded is undone, and can be repeated', async (t, stores) => {
+  const { runtime, url } = await start(stores, ENV)
+  t.teardown(() => runtime.close())
+  const owner = await newCaller(runtime, { expires: new Date(Date.now() + 30 * DAY_MS).toISOString() })
+  const person = await signIn(owner.orgId)
+  const keys = async (): Promise<any[]> => (await ask(url, person, 'GET', '/keys')).body.data.keys.map(({ last_used_at: _used, ...key }: any) => key)
+  const [before] = await keys()
+  const unrecorded = await front(t, runtime, {}, { audit: { record: async () => { throw new Error('away') } } })
+  const lost = await ask(unrecorded, person, 'POST', `/keys/${owner.keyId}/rotate`)
+  t.equal(lost.status, 503)
+  t.notMatch(JSON.stringify(lost.body), /fb_live_/)
+  const [successor, same] = await keys()
+  t.match(successor, { state: 'revoked', replaces: owner.keyId })
+  t.same(same, before, 'the old key is as it was')
+  t.equal((await ask(url, person, 'POST', `/keys/${owner.keyId}/rotate`)).status, 200, 'without force')
+  t.equal((await call(url, owner, 'GET', '/governance/policies')).status, 200)
+})
+
 await onEachStore(t, 'A key that expires soon is told of once for each step, and no record of a key can be taken away', async (t, stores) => {
   const { runtime } = await start(stores, ENV)
   t.teardown(() => runtime.close())

@@ -23,7 +23,6 @@ const COVERED_ELSEWHERE: Record<string, string> = {
   'bin/fb/suppress.ts': 'test/bin/fb.test.ts',
   'bin/fb/suppressions-file.ts': 'test/bin/fb.test.ts',
   'bin/fb/trace.ts': 'test/bin/fb.test.ts',
-  'bin/fb/wire.ts': 'test/bin/fb.test.ts',
   'db/queries/accepted-requests.ts': 'test/threats/token-replay.test.ts',
   'db/queries/anomalies.ts': 'test/threats/anomalies.test.ts',
   'db/queries/connections.ts': 'test/contract/governance.test.ts',

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { createHmac } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -68,6 +68,27 @@ t.test('the n8n workflow signs every vector whose body is text, and sends the te
     const $json = { time: String(time), method, target, body }
     const scope = { $json, $vars: { FB_API_KEY: key } }
     const signature = createHmac('sha256', evaluate(secret, scope)).update(evaluate(value, scope)).digest('hex')
+    t.equal(evaluate(header, { ...scope, $json: { ...$json, signature } }), expected, name)
+  }
+})
+
+t.test('the hardened n8n workflow signs every vector whose body is text, with a nonce of its own', async (t) => {
+  const { nodes, connections } = JSON.parse(readFileSync(join(SIGNERS, 'n8n-workflow-hardened.json'), 'utf8')) as { nodes: Array<{ name: string, parameters: any }>, connections: any }
+  const parametersOf = (name: string): any => nodes.find((node) => node.name === name)?.parameters
+  const evaluate = (expression: string, scope: object): string => String(runInNewContext(expression.replace(/^=\{\{(.*)\}\}$/s, '($1)'), scope))
+  t.match(parametersOf('Nonce'), { action: 'generate', encodingType: 'uuid', dataPropertyName: 'nonce' })
+  t.match(parametersOf('Hash'), { action: 'hash', type: 'SHA256', encoding: 'hex', value: '={{ $json.body }}', dataPropertyName: 'bodyHash' })
+  t.match(parametersOf('Sign'), { action: 'hmac', type: 'SHA256', encoding: 'hex', dataPropertyName: 'signature' })
+  t.equal(parametersOf('Send').body, '={{ $json.body }}')
+  const order = ['When clicking Execute', 'Request', 'Nonce', 'Hash', 'Sign', 'Send']
+  t.same(order.slice(0, -1).map((name) => connections[name].main[0][0].node), order.slice(1))
+  const header = parametersOf('Send').headerParameters.parameters.find(({ name }: { name: string }) => name === 'X-FB-Signature').value
+  const textual = hardened.filter(({ body }) => body !== undefined)
+  t.ok(textual.length >= 20)
+  for (const { t: time, n: nonce, method, target, body, secret, header: expected, name } of textual) {
+    const $json = { time: String(time), nonce, method, target, body, bodyHash: createHash('sha256').update(body ?? '').digest('hex') }
+    const scope = { $json, $vars: { FB_SIGNING_SECRET: secret } }
+    const signature = createHmac('sha256', evaluate(parametersOf('Sign').secret, scope)).update(evaluate(parametersOf('Sign').value, scope)).digest('hex')
     t.equal(evaluate(header, { ...scope, $json: { ...$json, signature } }), expected, name)
   }
 })
