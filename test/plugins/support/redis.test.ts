@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { Redis } from 'ioredis'
 import t from 'tap'
 import { connectRedis, closeRedis, redisAdmissionStore, redisHealth, redisSingleUseStore } from '../../../plugins/support/redis.ts'
 import { keysOf, testRedis } from '../../helper/redis.ts'
@@ -124,4 +127,42 @@ t.test('a server that is away rejects at once and is logged once', async (t) => 
   for (let errors = 0; errors < 3; errors++) await new Promise((resolve) => { redis.once('error', resolve) })
   t.equal(warnings.length, 1)
   t.notMatch(JSON.stringify(warnings), /secret/)
+})
+
+t.test('a client that sentinels lead to its server goes on after an end that nobody asked for, and stays ended when somebody did', async (t) => {
+  const answers: Record<string, string> = { info: '$9\r\nloading:0\r\n', ping: '+PONG\r\n' }
+  const speak = async (answer: (words: string[]) => string): Promise<{ port: number }> => {
+    const sockets = new Set<Socket>()
+    const listener = createServer((socket) => {
+      sockets.add(socket)
+      socket.on('error', () => {}).on('data', (chunk: Buffer) => {
+        // Whole commands come in one chunk here; each is an array of bulk strings.
+        for (const command of chunk.toString().split(/(?=\*\d+\r\n)/)) socket.write(answer([...command.matchAll(/\$\d+\r\n([^\r]*)\r\n/g)].map(([, word = '']) => word.toLowerCase())))
+      })
+    })
+    await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve))
+    t.teardown(() => {
+      for (const socket of sockets) socket.destroy()
+      listener.close()
+    })
+    return { port: (listener.address() as AddressInfo).port }
+  }
+  const master = await speak(([word = '']) => answers[word] ?? '+OK\r\n')
+  const sentinel = await speak(([word, subcommand]) => {
+    if (word === 'sentinel' && subcommand === 'get-master-addr-by-name') return `*2\r\n$9\r\n127.0.0.1\r\n$${String(master.port).length}\r\n${master.port}\r\n`
+    return word === 'sentinel' ? '*0\r\n' : word === 'subscribe' ? '*3\r\n$9\r\nsubscribe\r\n$14\r\n+switch-master\r\n:1\r\n' : answers[word ?? ''] ?? '+OK\r\n'
+  })
+  const redis = connectRedis(`redis+sentinel://127.0.0.1:${sentinel.port}/mymaster`)
+  t.teardown(() => { redis.disconnect() })
+  await once(redis, 'ready')
+  // What the failover detector does in the middle of an attempt: an end without a reconnection, which is not asked for through the client.
+  Redis.prototype.disconnect.call(redis, false)
+  await once(redis, 'end')
+  await once(redis, 'ready')
+  redis.disconnect()
+  await once(redis, 'end')
+  let isReady = false
+  redis.once('ready', () => { isReady = true })
+  await new Promise((resolve) => setTimeout(resolve, 600))
+  t.equal(isReady, false, 'an end that was asked for is one')
 })
