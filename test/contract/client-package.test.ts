@@ -39,7 +39,7 @@ t.test('the client packs clean, installs nothing, and gives a strict consumer it
   run(process.execPath, [TSC, '-p', '.'], root)
   const [packed] = JSON.parse(run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], root))
   const names = ['client', 'errors', 'exchange', 'index', 'signing', 'types', 'webhooks']
-  t.same(packed.files.map(({ path }: { path: string }) => path).sort(), ['README.md', 'package.json', ...names.flatMap((name) => [`dist/${name}.d.ts`, `dist/${name}.js`])].sort())
+  t.same(packed.files.map(({ path }: { path: string }) => path).sort(), ['LICENSE', 'README.md', 'package.json', ...names.flatMap((name) => [`dist/${name}.d.ts`, `dist/${name}.js`])].sort())
 
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'consumer', private: true, type: 'module' }))
   run('npm', ['install', '--offline', '--ignore-scripts', '--no-audit', '--no-fund', `./${packed.filename}`], folder)
