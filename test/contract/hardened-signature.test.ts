@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import t, { type Test } from 'tap'
 import { signHardened, type SignHardenedOptions } from '../../plugins/lib/hardened-signature.ts'
+import { front } from '../helper/fronts.ts'
 import { embedded, FLOW, headersFor, newCaller, operate, real, send, start, type Answer, type Caller, type Stores } from '../helper/service.ts'
 
 const BASE = '/api/public/v1'
@@ -92,6 +93,17 @@ function suite (stores: Stores): void {
       await runtime.database.db.execute(sql`update api_keys set previous_signing_secret_until = now() where id = ${caller.keyId}`)
       await runtime.admission.bumpEpoch(caller.keyId)
       refused(t, await ask(url, { ...caller, secret: rotated.signing_secret }, POLICIES), 'signature_invalid', 'after its time')
+    })
+
+    await t.test('the secret before ends to the millisecond, also in a record that is cached', async (t) => {
+      let nowMs = Date.now()
+      const clocked = await front(t, runtime, {}, { now: () => nowMs })
+      const caller = await hardened(runtime)
+      const untilMs = Date.parse((await operate(runtime, 'key.rotate-signing-secret', { key: caller.keyId, grace: '1m' })).previous_until)
+      for (const [at, status] of [[untilMs - 1, 200], [untilMs, 403]] as const) {
+        nowMs = at
+        t.equal((await ask(clocked, caller, POLICIES, { timestampSeconds: Math.floor(at / 1000) })).status, status)
+      }
     })
 
     await t.test('a rotation without grace ends the secret at once, whatever is cached', async (t) => {
