@@ -322,7 +322,7 @@ await onEachStore(t, 'every refusal of the contract', async (t, stores) => {
 
   await t.test('503: a key store that is away is never 401, and a stranger learns nothing of it', async (t) => {
     const caller = await newCaller(runtime)
-    const gone = new Proxy(runtime.database, { get: (target, name, receiver): unknown => name === 'db' ? { select: () => ({ from: () => ({ where: away }) }) } : Reflect.get(target, name, receiver) })
+    const gone = new Proxy(runtime.database, { get: (target, name, receiver): unknown => name === 'db' ? { select: () => ({ from: () => ({ where: () => ({ prepare: () => ({ execute: away }) }) }) }) } : Reflect.get(target, name, receiver) })
     const keyless = await front(t, runtime, {}, { database: gone })
     const rows = await stateRows(runtime)
     for (const key of [caller.key, `fb_live_${'0'.repeat(48)}`]) {
