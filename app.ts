@@ -187,7 +187,7 @@ function consoleSurface (config: Config, deps: AppDeps, secret: string, now: () 
       now,
       transport: { requireHttps: config.production },
       watermark: watermarkOptions(config, deps, now),
-      session: { secret, origins, perSubjectMax, perAddressMax: ADDRESS_SHARES * perSubjectMax, killState: config.enabled ? deps.killState : () => ALL_KILLED, now }
+      session: { secret, origins, bodyDeadlineMs: config.bodyDeadlineMs, perSubjectMax, perAddressMax: ADDRESS_SHARES * perSubjectMax, killState: config.enabled ? deps.killState : () => ALL_KILLED, now }
     })
     refuseOtherMethods(surface, declared, CONSOLE_PREFIX)
     surface.setNotFoundHandler(refuseUnknownRoute)

@@ -47,7 +47,7 @@ const CODES = Object.keys(ERROR_CATALOGUE) as ErrorCode[]
 const OFF_OPERATIONS: readonly ErrorCode[] = ['browser_refused', 'method_not_allowed']
 const ANYWHERE: readonly ErrorCode[] = ['malformed_request', 'https_required', 'uri_too_long', 'headers_too_large', 'internal_error', 'unavailable']
 const KEYED: readonly ErrorCode[] = ['invalid_api_key', 'signature_missing', 'signature_invalid', 'signature_replayed', 'ip_not_allowed', 'insufficient_permission', 'rate_limited']
-const WITH_BODY: readonly ErrorCode[] = ['payload_too_large', 'unsupported_media_type']
+const WITH_BODY: readonly ErrorCode[] = ['payload_too_large', 'unsupported_media_type', 'request_timeout']
 const SESSION: readonly ErrorCode[] = ['not_signed_in', 'organization_required', 'role_required', 'rate_limited']
 const RESULT_TOKEN: readonly ErrorCode[] = ['result_token_invalid', 'result_token_used', 'evaluation_incomplete', 'rate_limited']
 const NAMES_A_RECORD = /\{/
@@ -71,8 +71,6 @@ export function refusalsOf (route: DeclaredRoute, words: Pick<Operation, 'refusa
     ...(access === 'session' && (!changes || words.isServedDuringKill === true) ? [] : ['api_disabled'] as const),
     // A body that a route has no use for is read and judged all the same.
     ...(['key', 'session'].includes(access) && !['GET', 'DELETE'].includes(method) ? WITH_BODY : []),
-    // A session's body that takes too long ends with its connection.
-    ...(isKeyed && !['GET', 'DELETE'].includes(method) ? ['request_timeout'] as const : []),
     ...words.refusals ?? []
   ])
   return CODES.filter((code) => met.has(code))

@@ -3,25 +3,23 @@
  *
  * Phase: preParsing, on routes with access `key`. Reads: `bearerKey`, `principal` where there is one, `X-FB-Signature`, the exact bytes of
  * the body. Leaves: `rawBody`, `replayId` (published profile: for requests that change state; hardened: for all) and the same bytes for
- * the parser. Refuses with: `signature_missing`, `signature_invalid` (one answer for malformed, stale and wrong), `payload_too_large`.
+ * the parser. Refuses with: `signature_missing`, `signature_invalid` (one answer for malformed, stale and wrong), `payload_too_large`, `request_timeout`.
  * Store: none; pure arithmetic. Whether a replay id was admitted before is judged by layer 7 in its one round trip.
  * Published profile: the MAC's key is the bearer key itself, so it proves freshness and integrity, not possession of a second secret.
  * Hardened profile, for keys that have signing secrets: lib/hardened-signature.ts. Each refuses the other.
  */
 import type { KeyObject } from 'node:crypto'
-import { Readable } from 'node:stream'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest, RequestPayload } from 'fastify'
 import fp from 'fastify-plugin'
-import { ApiError, type ErrorCode } from '../errors.ts'
+import { ApiError } from '../errors.ts'
 import { accessOf, declareSlots, STATE_CHANGING, type Principal } from './context.ts'
 import { bearerKeyOf } from './lib/api-key.ts'
-import { BodyError, readBody, type BodyFailure, type ReadOptions } from './lib/body-reader.ts'
 import { hardenedMacOf, parseHardenedHeader, replayIdOfNonce, type HardenedHeader } from './lib/hardened-signature.ts'
 import { anyMacMatches, macOf, parseSignatureHeader, pathOf, TOLERANCE_SECONDS, type SignatureHeader } from './lib/hmac.ts'
 import { budgetPerSecond, diagnoseSignature, reasonOf } from './lib/signature-doctor.ts'
+import { BODY_DEADLINE_MS, hasBody, replayed, takeBody } from './support/raw-body.ts'
 
 export const BODY_BYTES_MAX = 10 * 1024 * 1024
-const BODY_DEADLINE_MS = 20_000
 const EMPTY = Buffer.alloc(0)
 const REPLAY_ID_CHARS = 32
 /** What explaining may cost at most: about 20 ms for a body of this size, so often. */
@@ -145,41 +143,12 @@ function judge (request: FastifyRequest, key: string, parsed: SignatureHeader | 
   if (STATE_CHANGING.has(request.method)) request.replayId = expected.toString('hex').slice(0, REPLAY_ID_CHARS)
 }
 
-function hasBody ({ headers }: FastifyRequest): boolean {
-  return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
-}
-
 // The raw key has served once this layer has it; nothing later may find it on the request.
 function takeKey (request: FastifyRequest): string {
   const key = request.bearerKey
   request.bearerKey = null
   if (key === null) throw new ApiError('internal_error', { cause: new Error('no bearer key: the authentication layer has not run on this route') })
   return key
-}
-
-async function takeBody (request: FastifyRequest, reply: FastifyReply, payload: RequestPayload, options: ReadOptions): Promise<Buffer> {
-  const declared = request.headers['content-length']
-  if (declared !== undefined && Number(declared) > options.bytesMax) throw refusalOf('too_large')
-  // Only a caller whose body is wanted is told to send it.
-  if (request.headers.expect !== undefined) reply.raw.writeContinue()
-  const body = await readBody(payload, options).catch((err: unknown) => { throw err instanceof BodyError ? refusalOf(err.failure) : err })
-  if (declared !== undefined && Number(declared) !== body.length) throw new ApiError('malformed_request', { detail: 'The body is not as long as Content-Length says.', reason: 'body_length' })
-  return body
-}
-
-const BODY_REFUSALS = { too_large: 'payload_too_large', too_slow: 'request_timeout', unreadable: 'malformed_request' } as const satisfies Record<BodyFailure, ErrorCode>
-
-// The rest of the body was not read, so the connection ends with the answer.
-function refusalOf (failure: BodyFailure): ApiError {
-  const detail = failure === 'unreadable' ? { detail: 'The body broke off or was not framed as HTTP says.' } : {}
-  return new ApiError(BODY_REFUSALS[failure], { ...detail, headers: { connection: 'close' }, reason: 'body' })
-}
-
-function replayed (body: Buffer): RequestPayload {
-  const stream = new Readable({ read () {} })
-  if (body.length > 0) stream.push(body)
-  stream.push(null)
-  return Object.assign(stream, { receivedEncodedLength: body.length })
 }
 
 function invalid (check: RefusedBy, request: FastifyRequest): ApiError {

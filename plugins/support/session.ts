@@ -4,8 +4,8 @@
  * they guard what has a key.
  *
  * Phase: preParsing, before a body is read. Reads: `Cookie`, `Origin`, `Sec-Fetch-Site`. Leaves: `session`, and `tokenOrgId` and `actor` for
- * the audit row. Refuses with: `not_signed_in` (one answer for no, forged, expired and malformed session), `organization_required`,
- * `role_required`, `cross_origin_refused`, `api_disabled`, `rate_limited`. Store: none.
+ * the audit row; then takes the body within its deadline. Refuses with: `not_signed_in` (one answer for no, forged, expired and malformed session), `organization_required`,
+ * `role_required`, `cross_origin_refused`, `api_disabled`, `rate_limited`, `payload_too_large`, `request_timeout`. Store: none.
  */
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -14,10 +14,13 @@ import { declareSlots, STATE_CHANGING } from '../context.ts'
 import type { KillState } from '../lib/kill-state.ts'
 import { clientOf } from '../lib/network.ts'
 import { openSession, sessionKeyOf, sessionTokenOf } from '../lib/session-token.ts'
+import { BODY_DEADLINE_MS, hasBody, replayed, takeBody } from './raw-body.ts'
 
 const ROLES: ReadonlySet<string> = new Set(['admin', 'owner'])
 const MINUTE_MS = 60_000
 const RETRY_AFTER_SECONDS = '2'
+/** Of a route that names no limit of its own. */
+const BODY_BYTES_MAX = 64 * 1024
 const FORM_OF_ORIGIN = /^https?:\/\/[^/?#@\s]+$/
 
 export interface SessionOptions {
@@ -28,6 +31,8 @@ export interface SessionOptions {
   /** Requests a minute of one person, and of one address however many people are behind it. Default 120 and 600. */
   perSubjectMax?: number
   perAddressMax?: number
+  /** How long a body may take, milliseconds. Default 20 000. Its size is the route's own `bodyLimit`. */
+  bodyDeadlineMs?: number
   /** The kill switch, from memory. While it refuses the organization, only routes that declare `duringKill` and reads are served. */
   killState: () => KillState
   /** Unix milliseconds. Default `Date.now`. */
@@ -48,6 +53,7 @@ declare module 'fastify' {
 const session: FastifyPluginAsync<SessionOptions> = async (app, options) => {
   const now = options.now ?? Date.now
   const { secret, killState } = options
+  const deadlineMs = options.bodyDeadlineMs ?? BODY_DEADLINE_MS
   const origins = new Set(options.origins ?? [])
   if (typeof secret !== 'string' || secret === '') throw new TypeError('session: secret must be a text')
   for (const origin of origins) if (!FORM_OF_ORIGIN.test(origin)) throw new TypeError('session: each origin must be scheme://host[:port]')
@@ -57,7 +63,7 @@ const session: FastifyPluginAsync<SessionOptions> = async (app, options) => {
   declareSlots(app)
   app.decorateRequest('session', null)
 
-  app.addHook('preParsing', async function admitPerson (request) {
+  app.addHook('preParsing', async function admitPerson (request, reply, payload) {
     await limit(perAddress, request, 'address')
     const opened = await open(request)
     if (opened.orgId === null) throw new ApiError('organization_required')
@@ -70,6 +76,7 @@ const session: FastifyPluginAsync<SessionOptions> = async (app, options) => {
       refuseWhenKilled(request, opened.orgId)
     }
     await limit(perSubject, request, 'session')
+    return hasBody(request) ? replayed(await takeBody(request, reply, payload, { bytesMax: request.routeOptions.bodyLimit ?? BODY_BYTES_MAX, deadlineMs })) : payload
   })
 
   async function open (request: FastifyRequest): Promise<{ subject: string, orgId: string | null, role: string | null }> {

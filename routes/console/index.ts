@@ -43,6 +43,7 @@ export async function registerConsole (app: FastifyInstance, { transport: transp
 
 /** The routes alone, without what guards them. */
 export async function consoleRoutes (app: FastifyInstance, deps: ConsoleDeps): Promise<void> {
+  app.addHook('onRoute', (route) => { route.bodyLimit ??= BODY_BYTES_MAX })
   await app.register(keys, deps)
   await app.register(scenarios, deps)
   await app.register(audit, deps)

@@ -242,6 +242,7 @@ await onEachStore(t, 'every operation of the documents', async (t, stores) => {
       database: { ...runtime.database, asOrganization: async () => JSON.parse('{"outcome":"done"}') }, killState: () => { throw new Error('CANARY') }
     })
     const limited = await front(t, runtime, { consoleLimitPerMinute: 1 })
+    const slow = await front(t, runtime, { bodyDeadlineMs: 100 })
     const bodies: Record<string, unknown> = { createKey: { name: 'CI', permissions: ['admin'] }, changeKey: { rpm: 1 }, rotateKey: {}, importScenarios: { blueprints: [{ blueprint: FLOW }] } }
     for (const { id, method, path: template, codes } of consoleDocument.operations) {
       const path = template.slice(C.length).replace('{id}', hardened)
@@ -263,6 +264,7 @@ await onEachStore(t, 'every operation of the documents', async (t, stores) => {
         rate_limited: async () => { await go(limited); return await go(limited) },
         key_not_found: () => ask(url, person, method, path.replace(hardened, 'key_none'), body),
         payload_too_large: () => raw({ 'content-type': 'application/json', 'content-length': String(BODY_BYTES_MAX + 1) }),
+        request_timeout: () => raw({ 'content-type': 'application/json', 'content-length': '9' }, slow, '', ['{']),
         unsupported_media_type: () => raw({ 'content-type': 'text/plain', 'content-length': '1' }, url, '', ['x'])
       }
       for (const code of codes) {
