@@ -11,21 +11,21 @@ export interface FailureBudgetOptions {
   underWayMax: number
   /** Places in the line. Default 1000. */
   waitingMax?: number
-  /** How long one waits in the line. Default 1000. */
+  /** How long one waits in the line. Default 3000: whoever waits longer waits for a store that does not answer. */
   waitMs?: number
   /** Unix milliseconds. */
   now: () => number
 }
 
-/** `go`, and then `end` must be called; or why not: the failures are spent, or the line is too long. */
-export type Turn = 'go' | 'spent' | 'busy'
+/** `go`, and then `end` must be called; or why not: the failures are spent or the line is full, or the turn did not come in time. */
+export type Turn = 'go' | 'spent' | 'late'
 
 export interface FailureBudget {
   begin (): Promise<Turn>
   end (hasFailed: boolean): void
 }
 
-export function failureBudget ({ perSecondMax, underWayMax, waitingMax = 1000, waitMs = 1000, now }: FailureBudgetOptions): FailureBudget {
+export function failureBudget ({ perSecondMax, underWayMax, waitingMax = 1000, waitMs = 3000, now }: FailureBudgetOptions): FailureBudget {
   for (const [name, value] of Object.entries({ perSecondMax, underWayMax, waitingMax, waitMs })) if (!(value >= 1)) throw new RangeError(`${name} must be at least 1`)
   const burst = Math.max(1, perSecondMax / 4)
   const waiting = new Set<(turn: Turn) => void>()
@@ -57,7 +57,7 @@ export function failureBudget ({ perSecondMax, underWayMax, waitingMax = 1000, w
         underWay++
         return 'go'
       }
-      if (waiting.size >= waitingMax) return 'busy'
+      if (waiting.size >= waitingMax) return 'spent'
       return await new Promise<Turn>((resolve) => {
         const leave = (turn: Turn): void => {
           clearTimeout(timer)
@@ -65,7 +65,7 @@ export function failureBudget ({ perSecondMax, underWayMax, waitingMax = 1000, w
           if (turn === 'go') underWay++
           resolve(turn)
         }
-        const timer = setTimeout(leave, waitMs, 'busy')
+        const timer = setTimeout(leave, waitMs, 'late')
         waiting.add(leave)
       })
     },

@@ -36,7 +36,7 @@ t.test('no more are under way at a time than were allowed; the others wait their
   const order: string[] = []
   const third = budget.begin().then((turn) => { order.push(`third ${turn}`) })
   const fourth = budget.begin().then((turn) => { order.push(`fourth ${turn}`) })
-  t.equal(await budget.begin(), 'busy', 'the line has an end')
+  t.equal(await budget.begin(), 'spent', 'the line has an end')
   t.same(order, [])
   budget.end(true)
   await third
@@ -49,7 +49,7 @@ t.test('no more are under way at a time than were allowed; the others wait their
 t.test('who waits too long is told so, and its place is free again', async (t) => {
   const budget = failureBudget({ perSecondMax: 100, underWayMax: 1, waitingMax: 1, waitMs: 20, now: () => 0 })
   t.equal(await budget.begin(), 'go')
-  t.equal(await budget.begin(), 'busy')
+  t.equal(await budget.begin(), 'late')
   const next = budget.begin()
   budget.end(false)
   t.equal(await next, 'go')
