@@ -8,7 +8,7 @@ import { evaluateGraph } from '../evaluation/evaluate.ts'
 import { parseBlueprint } from '../evaluation/graph/import.ts'
 import { RULES } from '../evaluation/rules/index.ts'
 
-const [folder = 'examples', wanted] = process.argv.slice(2)
+const [folder = 'examples/n8n', wanted] = process.argv.slice(2)
 const files = { make: 0, n8n: 0 }
 const counts = new Map(RULES.map(({ policy }) => [policy.code, { make: 0, n8n: 0, findings: 0, evaluated: 0 }]))
 const scores: number[] = []

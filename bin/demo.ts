@@ -4,6 +4,7 @@
  */
 import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -20,14 +21,16 @@ import { listBlueprintFiles } from './fb/files.ts'
 import { send, SURFACE_PREFIX } from './fb/http.ts'
 import { openRuntime } from './runtime.ts'
 
-const EXAMPLES = fileURLToPath(new URL('../../examples', import.meta.url))
+const EXAMPLES = ['make', 'n8n'].map((platform) => fileURLToPath(new URL(`../../examples/${platform}`, import.meta.url)))
 
-interface DemoOptions { blueprints: string, once?: boolean, port: string }
+const USUAL_PORT = 3000
+
+interface DemoOptions { blueprints: string[], once?: boolean, port?: string }
 
 async function demonstrate (options: DemoOptions): Promise<void> {
-  if (!/^\d{1,5}$/.test(options.port) || Number(options.port) > 65_535) throw new OperationError('usage', '--port must be a port number; 0 picks a free one')
+  if (options.port !== undefined && (!/^\d{1,5}$/.test(options.port) || Number(options.port) > 65_535)) throw new OperationError('usage', '--port must be a port number; 0 picks a free one')
   // What cannot be read is said before anything is started.
-  await listBlueprintFiles([options.blueprints])
+  await listBlueprintFiles(options.blueprints)
   const folder = await mkdtemp(join(tmpdir(), 'flowbeacon-demo-'))
   // However the process ends, nothing of the demonstration stays.
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
@@ -58,7 +61,7 @@ function interruptions (): Interruptions {
 async function runIn (folder: string, options: DemoOptions, interrupted: Interruptions): Promise<void> {
   const startedMs = Date.now()
   // None of the caller's own environment: the demonstration never touches a real store.
-  const config = loadConfig({ DATA_DIR: folder, PORT: options.port, OPS_PORT: '0', LOG_LEVEL: 'silent' })
+  const config = loadConfig({ DATA_DIR: folder, PORT: options.port ?? await usualPort(options.once === true), OPS_PORT: '0', LOG_LEVEL: 'silent' })
   print(paint(1, 'FlowBeacon Public API, a demonstration on the embedded default'))
   print('Starting the service (first start of the embedded database takes a few seconds) …')
   const runtime = await openRuntime(config)
@@ -99,11 +102,15 @@ async function runSteps (report: Report, deps: OperatorDeps, partner: Partner, s
   return verdicts
 }
 
-function describeSetup ({ scenarios, refused, dropped }: Setup, blueprints: string): void {
+function describeSetup ({ scenarios, refused, dropped }: Setup, blueprints: readonly string[]): void {
   showProgress('')
-  print(`${process.stdout.isTTY ? '\r\x1b[K' : ''}Two organizations and three keys made; from ${relative(process.cwd(), blueprints) || blueprints}: ${scenarios.length} ${scenarios.length === 1 ? 'blueprint' : 'blueprints'} imported, ${refused.length} refused` +
+  print(`${process.stdout.isTTY ? '\r\x1b[K' : ''}Two organizations and three keys made; from ${blueprints.map(shown).join(' and ')}: ${scenarios.length} ${scenarios.length === 1 ? 'blueprint' : 'blueprints'} imported, ${refused.length} refused` +
     `${dropped > 0 ? `, ${dropped} ${dropped === 1 ? 'field' : 'fields'} beyond shape dropped` : ''}.`)
-  for (const { path, reason } of refused) print(`  refused ${relative(blueprints, path) || path}: ${reason}`)
+  for (const { path, reason } of refused) print(`  refused ${relative(blueprints.find((folder) => path.startsWith(folder)) ?? '', path) || path}: ${reason}`)
+}
+
+function shown (path: string): string {
+  return relative(process.cwd(), path) || path
 }
 
 function describeEnd ({ steps, failed }: Report, seconds: number): void {
@@ -121,6 +128,16 @@ function showCurl (url: string, key: string, isEnding: boolean): void {
   curl -s "${url}$P" -H "Authorization: Bearer $KEY" -H "X-FB-Signature: t=$T,v1=$S"\n`)
 }
 
+/** The port that the README's request goes to, unless something listens there already. */
+async function usualPort (isEnding: boolean): Promise<string> {
+  if (isEnding) return '0'
+  const probe = createServer()
+  const isFree = await new Promise<boolean>((resolve) => probe.once('error', () => resolve(false)).listen(USUAL_PORT, '127.0.0.1', () => resolve(true)))
+  await new Promise((resolve) => probe.close(resolve))
+  if (!isFree) print(`Port ${USUAL_PORT} is taken, so a free one is used.`)
+  return isFree ? String(USUAL_PORT) : '0'
+}
+
 async function untilInterrupted (url: string, folder: string, interrupted: Interruptions): Promise<void> {
   interrupted.isWaited = true
   print(`Running on ${url}${SURFACE_PREFIX}. The command line reaches it with DATA_DIR=${folder}\nCtrl-C ends it and removes the folder.`)
@@ -132,9 +149,9 @@ process.stdout.on('error', (err: NodeJS.ErrnoException) => { if (err.code !== 'E
 
 const program = new Command('demo')
   .description('Starts the service on the embedded default and walks through it as a partner would.')
-  .option('--blueprints <folder>', 'folder of blueprint files to import', EXAMPLES)
+  .option('--blueprints <folder...>', 'folders of blueprint files to import', EXAMPLES)
   .option('--once', 'end when the steps are done; exit code 0 only when all went as promised')
-  .option('--port <n>', 'port to listen on; 0 picks a free one', '0')
+  .option('--port <n>', 'port to listen on; 0 picks a free one (default: 3000 where it is free, with --once a free one)')
   .exitOverride()
   .action(demonstrate)
 

@@ -24,7 +24,7 @@ With --json every command prints exactly one object, { "error" } when it failed.
 From nothing to a judged scenario:
   $ fb org create --name "Acme"
   $ fb key create --org org_01J… --name ci --permissions governance:read,governance:evaluate
-  $ fb import --org org_01J… examples
+  $ fb import --org org_01J… examples/make examples/n8n
   $ export FB_API_KEY=fb_live_…
   $ fb call POST /evaluate --data '{"org_id":"org_01J…","scenario_ids":["scn_01J…"]}'
   $ fb call GET /evaluations/req_01J…`

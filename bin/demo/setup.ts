@@ -19,14 +19,14 @@ export interface Setup {
   dropped: number
 }
 
-export async function setUp (deps: OperatorDeps, blueprints: string): Promise<Setup> {
+export async function setUp (deps: OperatorDeps, blueprints: readonly string[]): Promise<Setup> {
   const orgId = await createOrg(deps, 'Demo partner')
   const foreignOrgId = await createOrg(deps, 'Somebody else')
   const partner = { orgId, key: await createKey(deps, orgId, 'demo', { rpm: BULK_PER_MINUTE, rph: BULK_PER_HOUR }) }
   const limited = { orgId, key: await createKey(deps, orgId, 'demo, default limits', {}) }
   const foreign = { orgId: foreignOrgId, key: await createKey(deps, foreignOrgId, 'foreign', {}) }
   const setup: Setup = { partner, limited, foreign, foreignScenarioId: '', scenarios: [], refused: [], dropped: 0 }
-  const files = await listBlueprintFiles([blueprints])
+  const files = await listBlueprintFiles(blueprints)
   for (const [index, { path }] of files.entries()) {
     showProgress(`importing ${index + 1}/${files.length}`)
     await importOne(deps, setup, path)

@@ -32,7 +32,7 @@ Exit codes: 0 judged, and nothing failed; 1 something did, or a file that you na
 moving the file, keeps it; another copy of the same flow does not hide behind it.
 
 Examples:
-  $ fb check examples
+  $ fb check examples/make examples/n8n
   $ fb check --fail-on high --json scenario.json | jq '.files[].score'
   $ fb check --sarif flows > flowbeacon.sarif
   $ fb check --write-baseline .flowbeacon-baseline.json flows      # once: accept what is there

@@ -21,7 +21,7 @@ const ELSEWHERE: ReadonlyArray<readonly [RegExp, string, string]> = [
   [/^npm run proof$/, 'test/threats/killed-process.test.ts', 'npm run proof'],
   [/^npm run bench$/, 'test/bench/gates.test.ts', 'bench'],
   [/^npm (run build --prefix|pack --ignore-scripts) (\.\/)?clients\/typescript$/, 'test/contract/quickstart.test.ts', 'docs/quickstart.md'],
-  [/^(export FB_CONFORMANCE_KEY=|flowbeacon-guard-conformance --target )/, 'scripts/check-package.mjs', 'conformance'],
+  [/^(export FB_CONFORMANCE_KEY=|(npx )?flowbeacon-guard-conformance --target )/, 'scripts/check-package.mjs', 'conformance'],
   [/^docker compose (up|run|cp|down)\b/, 'scripts/check-stack.mjs', 'stack.services'],
   [/^curl --cacert certificate\.pem https:\/\/127\.0\.0\.1:8443/, 'scripts/check-stack.mjs', 'governance/health']
 ]
