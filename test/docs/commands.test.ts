@@ -9,10 +9,11 @@ import { embedded, newCaller, real, start } from '../helper/service.ts'
 const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...markdown('docs'), ...markdown('examples'), ...markdown('bench'), 'clients/typescript/README.md', 'test/vectors/README.md']
 const ELSEWHERE: ReadonlyArray<readonly [RegExp, string, string]> = [
   [/^npm ci$/, '.ci/run', 'npm ci'],
-  [/^npm run demo$/, '.ci/run', 'demo -- --once'],
+  [/^npm run demo$/, '.ci/run', 'demo.js --once'],
   [/^npm test( -- build\/test\/plugins\/signature\.test\.js)?$/, '.ci/run', 'npm test'],
-  [/^npm run (lint|typecheck|check:package|check:stack)$/, '.ci/run', 'npm run --silent $1'],
-  [/^npm run torture -- --seconds 30$/, '.ci/run', 'torture -- --seconds 30'],
+  [/^npm run (lint|check:package|check:stack)$/, '.ci/run', 'npm run --silent $1'],
+  [/^npm run typecheck$/, 'package.json', 'tsc -p test/tsconfig.json --noEmit'],
+  [/^npm run torture -- --seconds 30$/, '.ci/run', 'torture/main.js --seconds 30'],
   [/^npm run (build|build:test)$/, 'package.json', 'npm run --silent $1'],
   [/^node build\/test\/plugins\/signature\.test\.js$/, 'test/plugins/signature.test.ts', 'import t'],
   [/^npm run docs:openapi$/, 'test/contract/openapi.test.ts', 'openapi.json'],
