@@ -109,7 +109,11 @@ async function startStack () {
   // What git would send, and the build stage's own steps.
   mkdirSync(app)
   execFileSync('sh', ['-c', `git ls-files -z | tar --null -T - -cf - | tar -xf - -C ${app}`], { cwd: root })
-  for (const command of stages[0]) execFileSync('sh', ['-c', command], { cwd: app, stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, CI: 'true', npm_config_prefer_offline: 'true' } })
+  for (const command of stages[0]) {
+    // With --installed the packages are those of this folder, which the same `npm ci` has just installed.
+    if (process.argv.includes('--installed') && command.startsWith('npm ci')) execFileSync('cp', ['-al', join(root, 'node_modules'), join(app, 'node_modules')])
+    else execFileSync('sh', ['-c', command], { cwd: app, stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, CI: 'true', npm_config_prefer_offline: 'true' } })
+  }
   say('the image\'s build steps ran in a clean folder')
 
   const secrets = join(folder, 'secrets')

@@ -13,7 +13,7 @@ const ELSEWHERE: ReadonlyArray<readonly [RegExp, string, string]> = [
   [/^npm test( -- build\/test\/plugins\/signature\.test\.js)?$/, '.ci/run', 'npm test'],
   [/^npm run (lint|check:package|check:stack)$/, '.ci/run', 'npm run --silent $1'],
   [/^npm run typecheck$/, 'package.json', 'tsc -p test/tsconfig.json --noEmit'],
-  [/^npm run torture -- --seconds 30$/, '.ci/run', 'torture/main.js --seconds 30'],
+  [/^npm run torture -- --seconds 30$/, '.ci/run', 'torture/main.js --seconds'],
   [/^npm run (build|build:test)$/, 'package.json', 'npm run --silent $1'],
   [/^node build\/test\/plugins\/signature\.test\.js$/, 'test/plugins/signature.test.ts', 'import t'],
   [/^npm run docs:openapi$/, 'test/contract/openapi.test.ts', 'openapi.json'],

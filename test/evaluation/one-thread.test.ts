@@ -38,7 +38,7 @@ t.test('a job that cannot be answered fails, and the next one has a thread', asy
 })
 
 t.test('a thread that hangs or dies is replaced, and only its job is lost', async (t) => {
-  const thread = start(2000)
+  const thread = start(5000)
   const outcomes = await Promise.all(['hang', 'a', 'die', 'b', 'throw', 'c'].map((what) => thread.run({ what })))
   t.same(outcomes.map(({ lost, answer }) => lost ?? answer['said']), ['late', 'a', 'died', 'b', 'died', 'c'])
 })

@@ -40,8 +40,12 @@ const LANGUAGES: ReadonlyArray<{ name: string, needs: [string, string[]], comman
   { name: 'Go', needs: ['go', ['version']], command: () => [built()] }
 ]
 
-for (const { name, needs, command } of LANGUAGES) {
-  t.test(`the signer in ${name} signs every vector of both profiles`, { skip: isInstalled(...needs) ? false : `${needs[0]} is not installed`, timeout: 150_000 }, async (t) => {
+/** Each signature is a process of its own, so by default a language signs every third vector, each another third; with EVERY_STORE=1 all. */
+const THIRDS = process.env['EVERY_STORE'] === '1' ? 1 : 3
+
+for (const [place, { name, needs, command }] of LANGUAGES.entries()) {
+  const share = <V>(vectors: V[]): V[] => vectors.filter((_, at) => at % THIRDS === place % THIRDS)
+  t.test(`the signer in ${name} signs the vectors of both profiles`, { skip: isInstalled(...needs) ? false : `${needs[0]} is not installed`, timeout: 150_000 }, async (t) => {
     const [program = '', ...first] = command()
     const sign = (vector: SignatureVector | HardenedVector, env: Record<string, string>): string => {
       const body = bodyOf(vector)
@@ -49,8 +53,8 @@ for (const { name, needs, command } of LANGUAGES) {
       writeFileSync(file, body)
       return execFileSync(program, [...first, vector.method, vector.target, ...(body.length === 0 ? [] : [file])], { encoding: 'utf8', env: { PATH: process.env['PATH'] ?? '', LD_LIBRARY_PATH: process.env['LD_LIBRARY_PATH'] ?? '', FB_TIME: String(vector.t), ...env } })
     }
-    for (const vector of published) t.equal(sign(vector, { FB_API_KEY: vector.key }), `${vector.header}\n`, vector.name)
-    for (const vector of hardened) t.equal(sign(vector, { FB_SIGNING_SECRET: vector.secret, FB_NONCE: vector.n }), `${vector.header}\n`, `${vector.name}, hardened`)
+    for (const vector of share(published)) t.equal(sign(vector, { FB_API_KEY: vector.key }), `${vector.header}\n`, vector.name)
+    for (const vector of share(hardened)) t.equal(sign(vector, { FB_SIGNING_SECRET: vector.secret, FB_NONCE: vector.n }), `${vector.header}\n`, `${vector.name}, hardened`)
   })
 }
 
