@@ -111,7 +111,7 @@ async function startStack () {
   execFileSync('sh', ['-c', `git ls-files -z | tar --null -T - -cf - | tar -xf - -C ${app}`], { cwd: root })
   for (const command of stages[0]) {
     // With --installed the packages are those of this folder, which the same `npm ci` has just installed.
-    if (process.argv.includes('--installed') && command.startsWith('npm ci')) execFileSync('cp', ['-al', join(root, 'node_modules'), join(app, 'node_modules')])
+    if (process.argv.includes('--installed') && command.startsWith('npm ci')) execFileSync('cp', ['-a', join(root, 'node_modules'), join(app, 'node_modules')])
     else execFileSync('sh', ['-c', command], { cwd: app, stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, CI: 'true', npm_config_prefer_offline: 'true' } })
   }
   say('the image\'s build steps ran in a clean folder')
