@@ -16,6 +16,16 @@ async function admittedOf ({ url }: Pick<Service, 'url'>, caller: Caller, times:
   return (await Promise.all(Array.from({ length: times }, () => policies(url, caller)))).filter(({ status }) => status === 200).length
 }
 
+/** A sentinel's late announcement may end the new connection once more; until it stands again a token waits, for no longer than a recovery may take. */
+async function answeredFor (url: string, token: string): Promise<Awaited<ReturnType<typeof fetchResults>>> {
+  const startedMs = performance.now()
+  for (;;) {
+    const answer = await fetchResults(url, token)
+    if (answer.status !== 503 || performance.now() - startedMs > RECOVERY_MS) return answer
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
 t.test('Redis failed over with its tail unreplicated: one fresh window per key at most, no second redemption, no revoked key, no replay', { skip, timeout: 60_000 }, async (t) => {
   if (deployment === null) return
   const { master, replica } = deployment
@@ -53,9 +63,9 @@ t.test('Redis failed over with its tail unreplicated: one fresh window per key a
   t.equal(await admittedOf(service, busy, 20), 0, 'and no more')
   t.equal((await policies(url, revoked)).status, 401, 'although its epoch was taken back')
   t.match((await sendWebhook(url, signed)).body, { code: 'signature_replayed' })
-  t.equal((await fetchResults(url, spent.token)).status, 410, 'unused for this Redis; the row in the database confirms its use')
-  t.equal((await fetchResults(url, lost.token)).status, 401, 'a lost record is refused, not trusted')
-  t.same([(await fetchResults(url, whole.token)).status, (await fetchResults(url, whole.token)).status], [200, 410])
+  t.equal((await answeredFor(url, spent.token)).status, 410, 'unused for this Redis; the row in the database confirms its use')
+  t.equal((await answeredFor(url, lost.token)).status, 401, 'a lost record is refused, not trusted')
+  t.same([(await answeredFor(url, whole.token)).status, (await answeredFor(url, whole.token)).status], [200, 410])
   t.same(await Promise.all([spent, lost, whole].map(({ id }) => redemptionsOf(runtime, id))), [1, 0, 1])
 })
 
