@@ -11,6 +11,7 @@ import postgres from 'postgres'
 import { PUBLIC_PREFIX } from '../app.ts'
 import { redisAdmissionStore } from '../plugins/support/redis.ts'
 import { redisCircuits } from '../plugins/support/redis-circuits.ts'
+import { wholeNumber } from './arguments.ts'
 import { readCounters, type Counters } from './load/counters.ts'
 import { writeSection } from './load/docs.ts'
 import { findLoader, type Slot } from './load/loader.ts'
@@ -76,11 +77,6 @@ const { values } = parseArgs({
 if (values.help) process.stdout.write(HELP)
 else process.exitCode = await run(values.keys.split(',').map((text) => wholeNumber('keys', text)), wholeNumber('audit-rows', values['audit-rows']))
 
-function wholeNumber (name: string, text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new RangeError(`--${name} takes a whole number of at least 1, not ${text}`)
-  return Number(text)
-}
-
 async function run (populations: number[], auditRows: number): Promise<number> {
   for (const [at, keys] of populations.entries()) if (keys <= (populations[at - 1] ?? 0)) throw new RangeError('--keys takes ascending numbers')
   const [rounds, seconds] = [wholeNumber('rounds', values.rounds), wholeNumber('seconds', values.seconds)]
@@ -112,7 +108,7 @@ async function run (populations: number[], auditRows: number): Promise<number> {
     await stores.close()
   }
   process.stdout.write(values.json ? `${JSON.stringify({ stores: stores.versions, node: process.version, steps: measured }, null, 2)}\n` : `${text(measured)}\n`)
-  if (values.docs) writeSection('scale', 'npm run bench:scale -- --docs', { ...stores.versions, load: findLoader().name }, text(measured))
+  if (values.docs) writeSection('scale', 'npm run bench:scale', { ...stores.versions, load: findLoader().name }, text(measured))
   return measured.every(({ failed, timesFirst, isCold }) => failed === 0 && (isCold || timesFirst <= FLAT_MAX)) ? 0 : 1
 }
 

@@ -97,7 +97,7 @@ async function measure (scenarios: readonly Scenario[], targets: readonly Target
   const text = [...tables, `beside the bars\n${goalsTable(goals)}\n`].join('\n')
   process.stdout.write(`\n${text}`)
   if (values.docs) {
-    writeSection('bench', 'npm run bench -- --docs', { ...stores.versions, load: loader.name }, text)
+    writeSection('bench', 'npm run bench', { ...stores.versions, load: loader.name }, text)
     writeCharts(CHARTS, results)
   }
   write(results, { loader: loader.name, stores: stores.versions, goals })

@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util'
 import { Redis } from 'ioredis'
 import { NO_REDIS_SERVER, startPrivateRedis } from '../test/helper/private-redis.ts'
+import { wholeNumber } from './arguments.ts'
 import { writeSection } from './load/docs.ts'
 import { aligned } from './load/report.ts'
 import { seededRandom } from './seeded.ts'
@@ -41,13 +42,7 @@ const { values } = parseArgs({
   }
 })
 if (values.help) process.stdout.write(HELP)
-else process.exitCode = await run(wholeNumber('rounds'), wholeNumber('hours'), wholeNumber('seed'))
-
-function wholeNumber (name: 'rounds' | 'hours' | 'seed'): number {
-  const value = Number(values[name])
-  if (!/^[1-9]\d{0,8}$/.test(values[name])) throw new RangeError(`--${name} takes a whole number of at least 1, not ${values[name]}`)
-  return value
-}
+else process.exitCode = await run(wholeNumber('rounds', values.rounds), wholeNumber('hours', values.hours), wholeNumber('seed', values.seed))
 
 async function run (rounds: number, hours: number, seed: number): Promise<number> {
   const server = await startPrivateRedis()
@@ -61,7 +56,7 @@ async function run (rounds: number, hours: number, seed: number): Promise<number
     const version = /^redis_version:(\S+)/m.exec(await redis.info('server'))?.[1] ?? 'unknown'
     const result: WindowResult = { redis: version, seed, costs, bytes, accuracy }
     process.stdout.write(values.json ? `${JSON.stringify(result, null, 2)}\n` : text(result))
-    if (values.docs) writeSection('window', 'npm run bench:window -- --docs', { redis: version }, text(result))
+    if (values.docs) writeSection('window', 'npm run bench:window', { redis: version }, text(result))
     return isKept(result) ? 0 : 1
   } finally {
     redis.disconnect()

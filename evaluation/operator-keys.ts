@@ -1,8 +1,8 @@
 /** What an operator does to a key, as an organization's people do it from the console: rotation, limits and allowlist, its history. */
 import { listKeyEvents } from '../db/queries/key-events.ts'
 import type { KeyChange } from '../db/queries/keys.ts'
-import { changeKey, GRACE_HOURS_DEFAULT, GRACE_HOURS_MAX, OBSERVED_DAYS, rotateKey, type Act, type KeyDeps } from './key-lifecycle.ts'
-import { actOf as actOfOperator, oneKey } from './operator-anomalies.ts'
+import { changeKey, GRACE_HOURS_DEFAULT, GRACE_HOURS_MAX, OBSERVED_DAYS, rotateKey, type KeyDeps } from './key-lifecycle.ts'
+import { actOf, oneKey } from './operator-anomalies.ts'
 import { KEY_CACHE_SECONDS, OperationError, readLimitOrNull, readRanges, readText } from './operator-arguments.ts'
 
 const EVENTS_MAX = 1000
@@ -15,7 +15,7 @@ type OperatorKeyDeps = Omit<KeyDeps, 'nowMs'> & { readonly actor: string }
 export async function rotateOneKey (deps: OperatorKeyDeps, args: Arguments): Promise<object> {
   const { id, orgId } = await oneKey(deps.database, readText(args, 'key'))
   const graceHours = readLimitOrNull(args['grace_hours'], 'grace_hours', GRACE_HOURS_MAX) ?? GRACE_HOURS_DEFAULT
-  const rotated = await rotateKey(keyDepsOf(deps), orgId, id, { graceHours, force: args['force'] === true }, actOf(deps, args))
+  const rotated = await rotateKey(keyDepsOf(deps), orgId, id, { graceHours, force: args['force'] === true }, actOf(deps.actor, args))
   if (rotated.outcome === 'unknown') throw new OperationError('failed', 'no key has this id or prefix')
   if (rotated.outcome === 'refused') throw new OperationError('failed', `the key cannot be rotated: ${rotated.why}`)
   const { made: { row, key, signingSecret }, before, told } = rotated
@@ -35,7 +35,7 @@ export async function rotateOneKey (deps: OperatorKeyDeps, args: Arguments): Pro
 export async function changeOneKey (deps: OperatorKeyDeps, args: Arguments): Promise<object> {
   const { id, orgId, prefix } = await oneKey(deps.database, readText(args, 'key'))
   const change = readChange(args)
-  const changed = await changeKey(keyDepsOf(deps), orgId, id, { ...change, confirm: args['confirm'] === true }, actOf(deps, args))
+  const changed = await changeKey(keyDepsOf(deps), orgId, id, { ...change, confirm: args['confirm'] === true }, actOf(deps.actor, args))
   switch (changed.outcome) {
     case 'unknown': throw new OperationError('failed', 'no key has this id or prefix')
     case 'revoked': throw new OperationError('failed', 'the key is revoked')
@@ -56,10 +56,6 @@ export async function listOneKeysEvents (deps: OperatorKeyDeps, args: Arguments)
 
 export function keyDepsOf ({ database, admission, masterKeys }: OperatorKeyDeps): KeyDeps {
   return { database, admission, masterKeys, nowMs: Date.now() }
-}
-
-export function actOf ({ actor }: OperatorKeyDeps, args: Arguments): Act {
-  return actOfOperator(actor, args)
 }
 
 export function untold (what: string, keyId: string): OperationError {

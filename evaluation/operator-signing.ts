@@ -34,9 +34,11 @@ export async function rotateOneSecret ({ database, admission, masterKeys, actor 
   const graceMs = args['grace'] === 'none' ? 0 : readDuration(args['grace'], 'grace', GRACE_MAX) ?? GRACE_MS_DEFAULT
   if (key.signingProfile !== 'hardened') throw new OperationError('failed', 'the key is of the published signature profile and has no signing secret; make a key with --signing-profile hardened')
   const { secret, sealed } = newSigningSecret(key.id, masterKeys)
-  const rotated = await database.asOrganization(key.orgId, (tx) => withEvent(tx, key, 'signing_secret_rotated', actOf(actor, args),
-    () => rotateSigningSecret(tx, key.orgId, key.id, { sealedSecret: sealed, graceSeconds: graceMs / 1000 })))
-  if (rotated === null) throw new OperationError('failed', `the key is ${key.state}, and its signing secret can no longer be rotated`)
+  const rotated = await database.asOrganization(key.orgId, (tx) => withEvent(tx, key, 'signing_secret_rotated', actOf(actor, args), async () => {
+    const done = await rotateSigningSecret(tx, key.orgId, key.id, { sealedSecret: sealed, graceSeconds: graceMs / 1000 })
+    if (done === null) throw new OperationError('failed', `the key is ${key.state}, and its signing secret can no longer be rotated`)
+    return done
+  }))
   // The secret is shown whatever happens now: nobody could ask for it again.
   const warning = await tellInstances({ admission }, key.id, 'rotation').then(() => null, () => `the instances could not be told: they may take the secret before for at most ${KEY_CACHE_SECONDS} s more`)
   return { id: key.id, prefix: key.prefix, signing_secret: secret, previous_until: rotated.previousUntil?.toISOString() ?? null, ...(warning === null ? {} : { warning }) }
@@ -52,12 +54,12 @@ export async function debugOneKey ({ database, admission, actor }: Omit<SigningD
   return { id: key.id, prefix: key.prefix, debug_until: until?.toISOString() ?? null }
 }
 
-/** A change and its event, in the transaction of both. A change that was refused leaves none. */
+/** A change and its event, in the transaction of both. A change that is refused throws, and leaves none. */
 async function withEvent<Result> (tx: Db, { id: keyId, orgId }: { id: string, orgId: string }, action: KeyAction, act: Act, change: () => Promise<Result>): Promise<Result> {
   const before = await lockKey(tx, orgId, keyId)
   const result = await change()
   const after = await lockKey(tx, orgId, keyId)
   if (before === null || after === null) throw new Error('a key that was found is not there')
-  if (result !== null || action === 'debug_changed') await insertKeyEvent(tx, orgId, { keyId, action, act, atMs: Date.now(), before: snapshotOf(before), after: snapshotOf(after) })
+  await insertKeyEvent(tx, orgId, { keyId, action, act, atMs: Date.now(), before: snapshotOf(before), after: snapshotOf(after) })
   return result
 }

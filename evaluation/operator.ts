@@ -15,9 +15,9 @@ import type { MasterKeys } from '../plugins/lib/sealed-secret.ts'
 import { parseBlueprint } from './graph/import.ts'
 import type { KillControl } from './kill-control.ts'
 import { createKey as makeKey, revokeKey } from './key-lifecycle.ts'
-import { actOf, changeOneKey, keyDepsOf, listOneKeysEvents, rotateOneKey, untold } from './operator-keys.ts'
+import { changeOneKey, keyDepsOf, listOneKeysEvents, rotateOneKey, untold } from './operator-keys.ts'
 import { drillKillSwitch, liftKillSwitch, showKillSwitch, throwKillSwitch } from './operator-kill.ts'
-import { listAnomalyEvents, oneKey, resumeOneKey, runBacktest, suspendOneKey } from './operator-anomalies.ts'
+import { actOf, listAnomalyEvents, oneKey, resumeOneKey, runBacktest, suspendOneKey } from './operator-anomalies.ts'
 import { setOptions, showOptions } from './operator-options.ts'
 import { rewrapSecrets } from './operator-secrets.ts'
 import { debugOneKey, rotateOneSecret } from './operator-signing.ts'
@@ -98,7 +98,7 @@ async function createOrg ({ database }: OperatorDeps, args: Arguments): Promise<
 async function createKey (deps: OperatorDeps, args: Arguments): Promise<CreatedKey> {
   const orgId = await existingOrg(deps.database, args)
   const options = parseKeyOptions(args, Date.now())
-  const { row, key, signingSecret } = await makeKey(keyDepsOf(deps), orgId, options, actOf(deps, args))
+  const { row, key, signingSecret } = await makeKey(keyDepsOf(deps), orgId, options, actOf(deps.actor, args))
   return {
     id: row.id,
     key,
@@ -138,7 +138,7 @@ async function listOrgKeys ({ database }: OperatorDeps, args: Arguments): Promis
 
 async function revokeOneKey (deps: OperatorDeps, args: Arguments): Promise<object> {
   const { id, orgId, prefix } = await oneKey(deps.database, readText(args, 'key'))
-  const ended = await revokeKey(keyDepsOf(deps), orgId, id, { ...actOf(deps, args), reason: args['reason'] === undefined ? 'revoked by an operator' : readText(args, 'reason') })
+  const ended = await revokeKey(keyDepsOf(deps), orgId, id, { ...actOf(deps.actor, args), reason: args['reason'] === undefined ? 'revoked by an operator' : readText(args, 'reason') })
   if (ended.outcome === 'unknown') throw new OperationError('failed', 'no key has this id or prefix')
   if (!ended.told) throw untold('revocation', id)
   return { id, prefix, state: 'revoked', revoked_at: isoOrNull(ended.row.revokedAt) }

@@ -13,7 +13,8 @@ export function withSection (page: string, section: string, text: string): strin
   return `${page.slice(0, from + open.length)}\n\`\`\`text\n${text.trim()}\n\`\`\`\n${page.slice(to)}`
 }
 
+/** `command`: the script; the options that this process was given are written behind it. */
 export function writeSection (section: string, command: string, stores: Readonly<Record<string, string>>, text: string): void {
-  const about = `${command}\n${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, ${Object.entries(stores).map(([name, version]) => `${name} ${version}`).join(', ')}, ${cpus().length} processors, ${platform()}`
+  const about = `${command} -- ${process.argv.slice(2).join(' ')}\n${new Date().toISOString().slice(0, 10)}, Node ${process.versions.node}, ${Object.entries(stores).map(([name, version]) => `${name} ${version}`).join(', ')}, ${cpus().length} processors, ${platform()}`
   writeFileSync(PERFORMANCE_DOC, withSection(readFileSync(PERFORMANCE_DOC, 'utf8'), section, `${about}\n\n${text}`))
 }

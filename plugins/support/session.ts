@@ -4,8 +4,9 @@
  * they guard what has a key.
  *
  * Phase: preParsing, before a body is read. Reads: `Cookie`, `Origin`, `Sec-Fetch-Site`. Leaves: `session`, and `tokenOrgId` and `actor` for
- * the audit row; then takes the body within its deadline. Refuses with: `not_signed_in` (one answer for no, forged, expired and malformed session), `organization_required`,
- * `role_required`, `cross_origin_refused`, `api_disabled`, `rate_limited`, `payload_too_large`, `request_timeout`. Store: none.
+ * the audit row; then takes the body within its deadline. Refuses with: `not_signed_in` (one answer for no, forged, expired and malformed
+ * session), `organization_required`, `role_required`, `cross_origin_refused`, `api_disabled`, `rate_limited`, `payload_too_large`,
+ * `request_timeout`. Store: none.
  */
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -19,8 +20,6 @@ import { BODY_DEADLINE_MS, hasBody, replayed, takeBody } from './raw-body.ts'
 const ROLES: ReadonlySet<string> = new Set(['admin', 'owner'])
 const MINUTE_MS = 60_000
 const RETRY_AFTER_SECONDS = '2'
-/** Of a route that names no limit of its own. */
-const BODY_BYTES_MAX = 64 * 1024
 const FORM_OF_ORIGIN = /^https?:\/\/[^/?#@\s]+$/
 
 export interface SessionOptions {
@@ -76,7 +75,7 @@ const session: FastifyPluginAsync<SessionOptions> = async (app, options) => {
       refuseWhenKilled(request, opened.orgId)
     }
     await limit(perSubject, request, 'session')
-    return hasBody(request) ? replayed(await takeBody(request, reply, payload, { bytesMax: request.routeOptions.bodyLimit ?? BODY_BYTES_MAX, deadlineMs })) : payload
+    return hasBody(request) ? replayed(await takeBody(request, reply, payload, { bytesMax: request.routeOptions.bodyLimit, deadlineMs })) : payload
   })
 
   async function open (request: FastifyRequest): Promise<{ subject: string, orgId: string | null, role: string | null }> {
