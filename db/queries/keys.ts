@@ -94,6 +94,12 @@ export async function endKey (tx: Db, orgId: string, keyId: string, by: { actor:
   return row
 }
 
+/** Whether the organization has such a key, in whatever state. */
+export async function hasKey (db: Db, orgId: string, keyId: string): Promise<boolean> {
+  const [row] = await db.select({ id: apiKeys.id }).from(apiKeys).where(and(eq(apiKeys.orgId, orgId), eq(apiKeys.id, keyId)))
+  return row !== undefined
+}
+
 /** Newest first; ids are time-ordered, so the id is the cursor. */
 export async function pageKeys (db: Db, orgId: string, page: { limit: number, afterId: string | null }): Promise<KeyRow[]> {
   return await db.select(PUBLIC_COLUMNS).from(apiKeys)

@@ -1,7 +1,7 @@
 /** The keys of the signed-in person's organization. What only takes rights away is served while the kill switch is thrown. */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { lastUses, listKeyEvents, type KeyEventRow } from '../../db/queries/key-events.ts'
-import { pageKeys, type KeyChange, type KeyRow } from '../../db/queries/keys.ts'
+import { hasKey, pageKeys, type KeyChange, type KeyRow } from '../../db/queries/keys.ts'
 import { ApiError } from '../../errors.ts'
 import { changeKey, createKey, GRACE_HOURS_DEFAULT, lapseOf, OBSERVED_DAYS, revokeKey, rotateKey, undoRotation, type Act, type KeyDeps, type KeySettings, type MadeKey } from '../../evaluation/key-lifecycle.ts'
 import { parseCidr } from '../../plugins/lib/cidr.ts'
@@ -95,8 +95,10 @@ export default async function keys (app: FastifyInstance, deps: ConsoleDeps): Pr
     const { orgId } = getSession(request)
     const limit = Number(request.query.limit ?? LIMIT_DEFAULT)
     const afterId = cursorOf(request.query.cursor, EVENT_ID)
-    const rows = await fromStore(() => database.asOrganization(orgId, (tx) => listKeyEvents(tx, orgId, { keyId: keyIdOf(request), limit: limit + 1, afterId })))
-    // Every key has at least the event that made it, but for those that are older than events.
+    const keyId = keyIdOf(request)
+    // A key that is older than events may have none: an empty list does not say that there is no such key.
+    const rows = await fromStore(() => database.asOrganization(orgId, async (tx) => await hasKey(tx, orgId, keyId) ? await listKeyEvents(tx, orgId, { keyId, limit: limit + 1, afterId }) : null))
+    if (rows === null) throw new ApiError('key_not_found')
     const page = rows.slice(0, limit)
     return { ok: true, data: { events: page.map(eventOnWire), next_cursor: cursorAfter(rows.length > limit, page.at(-1)?.id) } }
   })

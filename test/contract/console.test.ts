@@ -68,8 +68,9 @@ await onEachStore(t, 'The console', async (t, stores) => {
     const person = await signIn(orgId)
     const theirs = (await ask(url, person, 'GET', '/keys')).body.data.keys.map(({ id }: { id: string }) => id)
     t.same(theirs, [caller.keyId], 'no key of another organization')
-    for (const [method, path, body] of [['DELETE', '', undefined], ['PATCH', '', { rpm: 1 }], ['POST', '/rotate', {}]] as const) {
+    for (const [method, path, body] of [['DELETE', '', undefined], ['PATCH', '', { rpm: 1 }], ['POST', '/rotate', {}], ['GET', '/events', undefined]] as const) {
       expectRefusal(t, await ask(url, person, method, `/keys/${other.keyId}${path}`, body), 'key_not_found', `${method} of a foreign key`)
+      expectRefusal(t, await ask(url, person, method, `/keys/key_01ARZ3NDEKTSV4RRFFQ69G5FAV${path}`, body), 'key_not_found', `${method} of an unknown key`)
       expectRefusal(t, await ask(url, person, method, `/keys/nonsense${path}`, body), 'key_not_found', `${method} of nonsense`)
     }
     t.equal((await call(url, other, 'GET', '/governance/policies')).status, 200, 'the foreign key still works')
