@@ -43,7 +43,9 @@ async function listAnomalies (options: ListOptions): Promise<void> {
     const lines = inOrder(anomalies, notices)
     if (options.follow !== true) return printAnswer(json, { anomalies, notices }, () => lines.length === 0 ? 'no anomalies' : lines.reverse().map(({ text }) => text).join('\n'))
     for (const { one, text } of lines) printAnswer(json, one, () => text)
-    await follow(store, { after: anomalies[0]?.id ?? 0, notices_after: notices[0]?.id ?? 'kev_' }, json, options.org)
+    // Without an event to go on from, the same time as before: what is older was not asked for.
+    const { limit: _limit, ...same } = args
+    await follow(store, { ...same, after: anomalies[0]?.id ?? 0, notices_after: notices[0]?.id ?? 'kev_' }, json)
   })
 }
 
@@ -54,14 +56,18 @@ function inOrder (anomalies: readonly Shown[], notices: readonly Notice[]): Arra
   return [...anomalies.map((one) => ({ one, text: describe(one) })), ...notices.map((one) => ({ one, text: describeNotice(one) }))].sort((one, other) => one.one.at < other.one.at ? -1 : 1)
 }
 
-async function follow (store: Store, from: { after: number, notices_after: string }, json: boolean, org: string | undefined): Promise<void> {
+interface From { org?: string, since?: string, after: number, notices_after: string }
+
+async function follow (store: Store, from: From, json: boolean): Promise<void> {
   const ending = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort())
+  // Nobody reads any more (`fb anomalies --follow | head -1`).
+  process.stdout.once('error', () => ending.abort())
   note('following; end with Ctrl-C')
   for (let seen = from; !ending.signal.aborted;) {
-    const { anomalies, notices } = await store.run('anomalies.list', { ...seen, ...(org === undefined ? {} : { org }) }) as Listed
+    const { anomalies, notices } = await store.run('anomalies.list', seen) as Listed
     for (const { one, text } of inOrder(anomalies, notices)) printAnswer(json, one, () => text)
-    seen = { after: anomalies.at(-1)?.id ?? seen.after, notices_after: notices.at(-1)?.id ?? seen.notices_after }
+    seen = { ...seen, after: anomalies.at(-1)?.id ?? seen.after, notices_after: notices.at(-1)?.id ?? seen.notices_after }
     // Ended by a signal is how following ends.
     await wait(FOLLOW_MS, undefined, { signal: ending.signal }).catch(() => {})
   }

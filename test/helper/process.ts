@@ -66,8 +66,22 @@ export async function runFb (env: Record<string, string>, ...args: string[]): Pr
 
 export interface FbLine { status: number | null, stdout: string, stderr: string }
 
+export interface FbHost {
+  run: (args: readonly string[], env: Record<string, string>, input?: string) => Promise<FbLine>
+  /** A command that goes on until it is interrupted. */
+  follow: (args: readonly string[], env: Record<string, string>) => FbFollowed
+  close: () => void
+}
+
+export interface FbFollowed {
+  /** Everything that it printed so far, on both streams, once that is so. */
+  until: (isThere: (printed: string) => boolean) => Promise<string>
+  /** As Ctrl-C does. */
+  interrupt: () => Promise<FbLine>
+}
+
 // Command lines where the process itself is not the point: one process runs them one after another, at the price of one start.
-export function fbHost (): { run: (args: readonly string[], env: Record<string, string>, input?: string) => Promise<FbLine>, close: () => void } {
+export function fbHost (): FbHost {
   const child = fork(HOST, { execArgv: [], env: { PATH: process.env['PATH'] ?? '' }, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   return {
     async run (args, env, input = '') {
@@ -75,6 +89,26 @@ export function fbHost (): { run: (args: readonly string[], env: Record<string, 
       const [done] = await once(child, 'message', { signal: AbortSignal.timeout(60_000) })
       return done as FbLine
     },
-    close () { child.kill() }
+    follow (args, env) {
+      let printed = ''
+      const keep = (told: { printed?: string }): void => { printed += told.printed ?? '' }
+      child.on('message', keep)
+      child.send({ args, env: { PATH: process.env['PATH'] ?? '', ...env }, input: '', tells: true })
+      return {
+        async until (isThere) {
+          const signal = AbortSignal.timeout(60_000)
+          while (!isThere(printed)) await once(child, 'message', { signal })
+          return printed
+        },
+        async interrupt () {
+          child.kill('SIGINT')
+          const [done] = await once(child, 'message', { signal: AbortSignal.timeout(60_000) })
+          child.off('message', keep)
+          return done as FbLine
+        }
+      }
+    },
+    // Following leaves its answer to SIGTERM behind.
+    close () { child.kill('SIGKILL') }
   }
 }
