@@ -16,8 +16,8 @@ interface Outputs { json?: string, html?: string, verbose?: boolean, quiet?: boo
 
 const HELP = `
 Keys come from the environment or from --keys-file (NAME=value lines), never from the command line:
-  FB_CONFORMANCE_KEY             a key that may make the signed GET and the signed POST (required with the layer authentication);
-                                 of a hardened key fb_live_…:fbs_…
+  FB_CONFORMANCE_KEY             a key that may make the signed GET and the signed POST and is no admin's: what only an admin may do is
+                                 tried with it (required with the layer authentication); of a hardened key fb_live_…:fbs_…
   FB_CONFORMANCE_KEYS            more of them, comma-separated: requests are spread over all, so that a run need not wait for a window
   FB_CONFORMANCE_HEADERS         header lines that say who calls, where a service knows its callers otherwise
 ${Object.entries(NEEDS).filter(([, input]) => input.startsWith('FB_')).map(([need, input]) => `  ${input.padEnd(29)}  ${need}`).join('\n')}

@@ -3,14 +3,17 @@ import type { Finding } from './definition.ts'
 import type { Counts, Report } from './report.ts'
 
 const STYLE = `
-body{font:15px/1.5 system-ui,sans-serif;color:#1b1f24;margin:2rem auto;max-width:72rem;padding:0 1rem}
+:root{color-scheme:light dark;--line:light-dark(#d5dae0,#3a3f47);--soft:light-dark(#f3f5f7,#1e2127);--dim:light-dark(#57606a,#a3abb6)}
+body{font:15px/1.5 system-ui,sans-serif;background:light-dark(#fff,#16181d);color:light-dark(#1b1f24,#e4e7eb);margin:2rem auto;max-width:72rem;padding:0 1rem}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .5rem}
-table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.35rem .6rem;border-bottom:1px solid #d5dae0}
-th{font-weight:600;background:#f3f5f7}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
-code{font:13px ui-monospace,monospace}.ids{color:#57606a;word-spacing:.2rem}
-.PASS{color:#116329}.FAIL{color:#fff;background:#b3261e;padding:0 .4rem;border-radius:3px}.SKIPPED{color:#7a4d00}.NOT{color:#57606a}
-.total{font-size:1.15rem;margin:1rem 0}dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem;margin:1rem 0}dt{color:#57606a}dd{margin:0}
-@media print{body{margin:0;max-width:none;font-size:11px}h2{break-after:avoid}tr{break-inside:avoid}}`
+table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.35rem .6rem;border-bottom:1px solid var(--line)}
+th{font-weight:600;background:var(--soft)}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
+a{color:light-dark(#0b57b0,#7ab4ff)}.wide{overflow:auto}td>code{white-space:nowrap}.ids{min-width:15rem}.ids code{white-space:normal}.ids a{white-space:nowrap}
+code{font:13px ui-monospace,monospace}.ids{word-spacing:.2rem}
+.PASS{color:light-dark(#116329,#5fc27a)}.FAIL{color:#fff;background:#b3261e;padding:0 .4rem;border-radius:3px}.SKIPPED{color:light-dark(#7a4d00,#e0b050)}.NOT{color:var(--dim)}
+.total{font-size:1.15rem;margin:1rem 0}dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem;margin:1rem 0}dt{color:var(--dim)}dd{margin:0}
+@media(max-width:40rem){.ids{display:none}}
+@media print{:root{color-scheme:light}.wide{overflow:visible}body{margin:0;max-width:none;font-size:11px}h2{break-after:avoid}tr{break-inside:avoid}}`
 
 export function htmlOf (report: Report): string {
   const { totals } = report
@@ -19,7 +22,7 @@ export function htmlOf (report: Report): string {
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
+<meta name="viewport" content="width=device-width,initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>${escapeHtml(title)}</title>
 <style>${STYLE}
@@ -65,8 +68,8 @@ function failures (findings: readonly Finding[]): string {
 }
 
 function summaryTable (heading: string, rows: ReadonlyArray<{ name: string, counts: Counts, cases: readonly string[] }>): string {
-  const head = `<tr><th>${heading}</th><th>Verdict</th><th class="n">Pass</th><th class="n">Fail</th><th class="n">Skipped</th><th class="n">Not in scope</th><th>Cases</th></tr>`
-  return `<table>\n<thead>${head}</thead>\n<tbody>\n${rows.map(({ name, counts, cases }) => `<tr><td>${escapeHtml(name)}</td><td>${verdictSpan(verdictOf(counts))}</td><td class="n">${counts.PASS}</td><td class="n">${counts.FAIL}</td><td class="n">${counts.SKIPPED}</td><td class="n">${counts['NOT IN SCOPE']}</td><td class="ids"><code>${cases.map((id) => `<a href="#${escapeHtml(id)}">${escapeHtml(id)}</a>`).join(' ')}</code></td></tr>`).join('\n')}\n</tbody>\n</table>`
+  const head = `<tr><th>${heading}</th><th>Verdict</th><th class="n">Pass</th><th class="n">Fail</th><th class="n">Skipped</th><th class="n">Not in scope</th><th class="ids">Cases</th></tr>`
+  return `<div class="wide"><table>\n<thead>${head}</thead>\n<tbody>\n${rows.map(({ name, counts, cases }) => `<tr><td>${escapeHtml(name)}</td><td>${verdictSpan(verdictOf(counts))}</td><td class="n">${counts.PASS}</td><td class="n">${counts.FAIL}</td><td class="n">${counts.SKIPPED}</td><td class="n">${counts['NOT IN SCOPE']}</td><td class="ids"><code>${cases.map((id) => `<a href="#${escapeHtml(id)}">${escapeHtml(id)}</a>`).join(' ')}</code></td></tr>`).join('\n')}\n</tbody>\n</table></div>`
 }
 
 /** Links lead to the table of all cases, so only its rows are anchors. */
@@ -75,7 +78,7 @@ function caseTable (findings: readonly Finding[], isLinked: boolean): string {
     const anchor = isLinked ? ` id="${escapeHtml(id)}"` : ''
     return `<tr${anchor}><td><code>${escapeHtml(id)}</code></td><td>${verdictSpan(verdict)}</td><td>${escapeHtml(title)}</td><td>${escapeHtml(expected)}</td><td>${escapeHtml(seen)}</td><td>${escapeHtml(parts.join(', '))}</td></tr>`
   }
-  return `<table>\n<thead><tr><th>Case</th><th>Verdict</th><th>What was tried</th><th>What was expected</th><th>What was seen</th><th>Layers</th></tr></thead>\n<tbody>\n${findings.map(row).join('\n')}\n</tbody>\n</table>`
+  return `<div class="wide"><table>\n<thead><tr><th>Case</th><th>Verdict</th><th>What was tried</th><th>What was expected</th><th>What was seen</th><th>Layers</th></tr></thead>\n<tbody>\n${findings.map(row).join('\n')}\n</tbody>\n</table></div>`
 }
 
 function verdictOf (counts: Counts): Finding['verdict'] {

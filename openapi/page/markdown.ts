@@ -15,19 +15,30 @@ export function inlineHtml (text: string): string {
     : escapeHtml(part).replaceAll(/\*\*([^*]+)\*\*/g, '<strong>$1</strong>')).join('')
 }
 
-/** Blocks. A heading `##` becomes `<h{level}>`, one more `#` one level further down. */
-export function markdownHtml (text: string, level = 3): string {
-  return (text.match(BLOCK) ?? []).map((block) => blockHtml(block.trimEnd(), level)).join('\n')
+/** Blocks. A heading `##` becomes `<h{level}>`, one more `#` one level further down; with `anchors` each is one, by `anchorOf`. */
+export function markdownHtml (text: string, level = 3, anchors = false): string {
+  return (text.match(BLOCK) ?? []).map((block) => blockHtml(block.trimEnd(), level, anchors)).join('\n')
 }
 
-function blockHtml (block: string, level: number): string {
+/** `about-signing` of `Signing`. */
+export function anchorOf (heading: string): string {
+  return `about-${heading.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')}`
+}
+
+/** The headings `##` of a text, in their order. */
+export function headingsOf (text: string): string[] {
+  return [...text.matchAll(/^## (.+)$/gm)].map(([, heading = '']) => heading)
+}
+
+function blockHtml (block: string, level: number, anchors: boolean): string {
   const lines = block.split('\n')
   const [first = ''] = lines
   if (first.startsWith('```')) return `<pre tabindex="0"><code>${escapeHtml(lines.slice(1, -1).join('\n'))}</code></pre>`
   const heading = /^(#{2,4}) (.+)$/.exec(first)
   if (heading !== null) {
     const tag = `h${level + (heading[1] ?? '').length - 2}`
-    return [`<${tag}>${inlineHtml(heading[2] ?? '')}</${tag}>`, ...(lines.length > 1 ? [blockHtml(lines.slice(1).join('\n'), level)] : [])].join('\n')
+    const words = heading[2] ?? ''
+    return [`<${tag}${anchors ? ` id="${anchorOf(words)}"` : ''}>${inlineHtml(words)}</${tag}>`, ...(lines.length > 1 ? [blockHtml(lines.slice(1).join('\n'), level, anchors)] : [])].join('\n')
   }
   if (/^\|.*\|$/.test(first) && /^\|( ?-+ ?\|)+$/.test(lines[1] ?? '')) return tableHtml(first, lines.slice(2))
   if (lines.every((line) => /^(\* | {2})/.test(line)) && first.startsWith('* ')) return `<ul>${block.split(/^\* /m).filter((item) => item !== '').map((item) => `<li>${inlineHtml(item.trim())}</li>`).join('')}</ul>`

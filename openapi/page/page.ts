@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { JsonObject } from '../components.ts'
-import { escapeHtml, inlineHtml, markdownHtml } from './markdown.ts'
+import { anchorOf, escapeHtml, headingsOf, inlineHtml, markdownHtml } from './markdown.ts'
 import { objectAt, objectsAt, textAt } from './nodes.ts'
 import { codeHtml, operationHtml, refusalOf, type ShownOperation } from './operation.ts'
 import { fieldsHtml, meaningHtml, typeHtml } from './schema.ts'
@@ -20,6 +20,7 @@ export interface Beside { readonly href: string, readonly title: string }
 export function renderPage (document: JsonObject, { source, beside = [] }: { source: string, beside?: readonly Beside[] }): string {
   const info = objectAt(document['info'])
   const title = `${textAt(info['title'])} ${textAt(info['version'])}`
+  const about = textAt(info['description'])
   const { schemas, headers, securitySchemes } = objectAt(document['components'])
   const operations = operationsOf(objectAt(document['paths']))
   const events = operationsOf(objectAt(document['webhooks']))
@@ -36,10 +37,10 @@ export function renderPage (document: JsonObject, { source, beside = [] }: { sou
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>${escapeHtml(title)}</title><style>${STYLE}</style></head>
 <body><a class="skip" href="#main">To the content</a><div class="page">
 <nav aria-label="Contents"><p><strong>${escapeHtml(title)}</strong></p><p><a href="${escapeHtml(source)}">OpenAPI document</a>${beside.map(({ href, title: other }) => `<br><a href="${escapeHtml(href)}">${escapeHtml(other)}</a>`).join('')}</p>
-${tags.map(({ name }) => linksHtml(name, ofTag(name))).join('')}${linksHtml('Webhook events', events)}
-<h2>Reference</h2><ul><li><a href="#security">Credentials</a></li><li><a href="#headers">Headers</a></li><li><a href="#schemas">Schemas</a></li></ul></nav>
+${listHtml('About', headingsOf(about).map((heading) => ({ id: anchorOf(heading), words: heading })))}${tags.map(({ name }) => linksHtml(name, ofTag(name))).join('')}${linksHtml('Webhook events', events)}
+${listHtml('Reference', [{ id: 'security', words: 'Credentials' }, { id: 'headers', words: 'Headers' }, { id: 'schemas', words: 'Schemas' }])}</nav>
 <main id="main"><h1>${escapeHtml(title)}</h1><p>${inlineHtml(textAt(info['summary']))}</p>
-${markdownHtml(textAt(info['description']), 2)}
+${markdownHtml(about, 2, true)}
 ${sections.join('\n')}</main></div></body></html>
 `
 }
@@ -49,8 +50,12 @@ function operationsOf (paths: JsonObject): ShownOperation[] {
 }
 
 function linksHtml (title: string, operations: readonly ShownOperation[]): string {
-  if (operations.length === 0) return ''
-  return `<h2>${escapeHtml(title)}</h2><ul>${operations.map(({ operation }) => `<li><a href="#${escapeHtml(textAt(operation['operationId']))}">${inlineHtml(textAt(operation['summary']))}</a></li>`).join('')}</ul>`
+  return listHtml(title, operations.map(({ operation }) => ({ id: textAt(operation['operationId']), words: textAt(operation['summary']) })))
+}
+
+function listHtml (title: string, places: ReadonlyArray<{ id: string, words: string }>): string {
+  if (places.length === 0) return ''
+  return `<h2>${escapeHtml(title)}</h2><ul>${places.map(({ id, words }) => `<li><a href="#${escapeHtml(id)}">${inlineHtml(words)}</a></li>`).join('')}</ul>`
 }
 
 function schemaHtml (document: JsonObject, name: string, schema: JsonObject): string {

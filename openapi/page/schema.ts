@@ -4,9 +4,8 @@ import { escapeHtml, inlineHtml } from './markdown.ts'
 import { nameOf, namesAt, objectAt, objectsAt, textAt } from './nodes.ts'
 
 const DEPTH_MAX = 4
-const BOUNDS: Readonly<Record<string, string>> = {
-  minimum: 'at least', maximum: 'at most', minLength: 'characters, at least', maxLength: 'characters, at most', minItems: 'entries, at least', maxItems: 'entries, at most', format: 'format', default: 'default', pattern: 'pattern'
-}
+const RANGES: ReadonlyArray<{ min: string, max: string, unit: string }> = [{ min: 'minimum', max: 'maximum', unit: '' }, { min: 'minLength', max: 'maxLength', unit: ' characters' }, { min: 'minItems', max: 'maxItems', unit: ' entries' }]
+const BOUNDS = ['format', 'default', 'pattern']
 
 /** `array of Violation`, `"make" | "n8n"`, `integer or null`. */
 export function typeHtml (schema: Json | undefined): string {
@@ -52,7 +51,17 @@ function nestedRows (field: JsonObject, path: string, depth: number): string[] {
 }
 
 function boundsHtml (schema: JsonObject): string {
-  const bounds = Object.entries(BOUNDS).filter(([key]) => schema[key] !== undefined)
-  if (bounds.length === 0) return ''
-  return `<span class="dim">${bounds.map(([key, words]) => `${words} <code>${escapeHtml(String(schema[key]))}</code>`).join(', ')}</span>`
+  const shown = (key: string): string => `<code>${escapeHtml(String(schema[key]))}</code>`
+  const bounds = [
+    ...RANGES.flatMap(({ min, max, unit }) => rangeWords(schema[min] === undefined ? '' : shown(min), schema[max] === undefined ? '' : shown(max)).map((words) => `${words}${unit}`)),
+    ...BOUNDS.filter((key) => schema[key] !== undefined).map((key) => `${key} ${shown(key)}`)
+  ]
+  return bounds.length === 0 ? '' : `<span class="dim">${bounds.join(', ')}</span>`
+}
+
+/** One range in words, or none. */
+function rangeWords (least: string, most: string): string[] {
+  if (least !== '' && most !== '') return [`${least} to ${most}`]
+  if (least !== '') return [`at least ${least}`]
+  return most === '' ? [] : [`at most ${most}`]
 }

@@ -4,6 +4,7 @@ import t from 'tap'
 import { ERROR_CATALOGUE } from '../../../errors.ts'
 import { escapeHtml, markdownHtml } from '../../../openapi/page/markdown.ts'
 import { PAGE_POLICY, renderPage } from '../../../openapi/page/page.ts'
+import { meaningHtml } from '../../../openapi/page/schema.ts'
 import { CONSOLE, PARTNER, type Surface } from '../../../openapi/surfaces.ts'
 
 const read = (surface: Surface): any => JSON.parse(readFileSync(surface.file, 'utf8'))
@@ -39,6 +40,14 @@ for (const surface of [PARTNER, CONSOLE]) {
     t.notMatch(text, /^#|\*\*|```/m, 'no Markdown is left over')
   })
 
+  t.test(`the page of ${surface.title} leads to each part of its introduction`, async (t) => {
+    const [nav = ''] = /<nav.*?<\/nav>/s.exec(page) ?? []
+    for (const [, heading = ''] of String(document.info.description).matchAll(/^## (.+)$/gm)) {
+      const [, id = ''] = new RegExp(`<h2 id="([^"]+)">${heading}</h2>`).exec(page) ?? []
+      t.ok(nav.includes(`<a href="#${id}">${heading}</a>`), heading)
+    }
+  })
+
   t.test(`the page of ${surface.title} fetches and runs nothing, and its policy knows its style`, async (t) => {
     t.notMatch(page, /<script|<link|<img|<iframe|@import|url\(|javascript:| on\w+=| style=/i)
     t.notMatch(page, /(?:src|href)="(?:https?:)?\/\//)
@@ -47,6 +56,15 @@ for (const surface of [PARTNER, CONSOLE]) {
     t.match(PAGE_POLICY, /^default-src 'none'; /)
   })
 }
+
+t.test('bounds are read as a sentence', async (t) => {
+  const bounds = (schema: object): string => textOf(meaningHtml({ description: 'It.' }, { ...schema }))
+  t.equal(bounds({}), 'It.')
+  t.equal(bounds({ minimum: 1, maximum: 168, default: 24 }), 'It. 1 to 168, default 24')
+  t.equal(bounds({ minLength: 1, maxLength: 64, pattern: '^a<$' }), 'It. 1 to 64 characters, pattern ^a&lt;$')
+  t.equal(bounds({ minItems: 2 }), 'It. at least 2 entries')
+  t.equal(bounds({ maxItems: 10, format: 'uuid' }), 'It. at most 10 entries, format uuid')
+})
 
 t.test('what the document says is text, never markup', async (t) => {
   t.equal(markdownHtml('a <b> `<i>` & "c" **d**'), '<p>a &lt;b&gt; <code>&lt;i&gt;</code> &amp; &quot;c&quot; <strong>d</strong></p>')
