@@ -10,11 +10,13 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
-import { declareSlots, type KeyRecord, type KeyStore } from './context.ts'
+import { type KeyRecord, type KeyStore } from './context.ts'
 import type { DetectedAnomaly } from './lib/anomaly/detector.ts'
 import { DEFAULT_THRESHOLDS, SIGNAL_TABLE, type Signal, type Thresholds } from './lib/anomaly/thresholds.ts'
 import { bearerKeyOf, digestOf } from './lib/api-key.ts'
 import { normaliseAddress } from './lib/cidr.ts'
+import { assertOptions, FUNCTION, OBJECT, port, required } from './lib/options.ts'
+import { sendRefusals } from './support/error-handler.ts'
 
 const QUIET_MS = 60_000
 const SUBJECTS_MAX = 10_000
@@ -36,14 +38,13 @@ export interface AnomalyDetectionOptions {
 }
 
 const anomalyDetection: FastifyPluginAsync<AnomalyDetectionOptions> = async (app, options) => {
+  assertOptions('anomaly-detection', options, { raise: required(FUNCTION), keys: port('a KeyStore', 'findByDigest'), thresholds: OBJECT, now: FUNCTION })
   const { raise, keys } = options
   const thresholds = options.thresholds ?? DEFAULT_THRESHOLDS
   const now = options.now ?? Date.now
-  if (typeof raise !== 'function') throw new TypeError('anomaly-detection: the option raise must be a function')
-  if (keys !== undefined && typeof keys.findByDigest !== 'function') throw new TypeError('anomaly-detection: the option keys must be a KeyStore')
   const quiet = new LRUCache<string, { since: number, more: number }>({ max: SUBJECTS_MAX })
   let underway = 0
-  declareSlots(app)
+  sendRefusals(app)
 
   app.addHook('onResponse', function observeOutcome (request, _reply, done) {
     done()

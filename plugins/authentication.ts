@@ -12,9 +12,11 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { ApiError } from '../errors.ts'
-import { accessOf, declareSlots, type AdmissionStore, type KeyRecord, type KeyStore, type Principal } from './context.ts'
+import { accessOf, type AdmissionStore, type KeyRecord, type KeyStore, type Principal } from './context.ts'
 import { bearerKeyOf, digestHexOf } from './lib/api-key.ts'
 import { failureBudget } from './lib/failure-budget.ts'
+import { assertOptions, FUNCTION, port, positiveWhole, required } from './lib/options.ts'
+import { sendRefusals } from './support/error-handler.ts'
 
 const CACHE_RECORDS_MAX = 10_000
 /** Changes make a record stale by its epoch, at once; this is for what changed without one, such as a hand in the database. */
@@ -49,15 +51,21 @@ export interface AuthenticationOptions {
 }
 
 const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, options) => {
+  assertOptions('authentication', options, {
+    keys: required(port('a KeyStore', 'findByDigest')),
+    epochs: port('an AdmissionStore', 'readEpoch'),
+    failures: port('a FailureLimiter', 'check', 'count'),
+    failuresPerSecondMax: positiveWhole(''),
+    now: FUNCTION
+  })
   const { keys, epochs, failures } = options
   const now = options.now ?? Date.now
-  if (typeof keys?.findByDigest !== 'function') throw new TypeError('authentication: the option keys must be a KeyStore')
   const cache = new LRUCache<string, Principal>({ max: CACHE_RECORDS_MAX, ttl: CACHE_TTL_MS })
   /** Keys that have authenticated here lately. Nobody is let in for it: it only says whose read does not wait for strangers. */
   const known = new LRUCache<string, true>({ max: KNOWN_MAX, ttl: KNOWN_TTL_MS })
   const firstReads = new Map<string, Promise<Principal | null>>()
   const budget = failureBudget({ perSecondMax: options.failuresPerSecondMax ?? FAILURES_PER_SECOND_MAX, underWayMax: STRANGERS_AT_A_TIME, now })
-  declareSlots(app)
+  sendRefusals(app)
 
   app.addHook('preParsing', function authenticate (request, _reply, payload, done) {
     if (accessOf(request) !== 'key' || admitFromCache(request)) return done(null, payload)

@@ -58,6 +58,7 @@ export async function guard (app: FastifyInstance, options: GuardOptions): Promi
 function assertComposition (options: GuardOptions): void {
   const given = new Map(Object.entries(options).filter(([, value]) => value !== undefined))
   for (const name of given.keys()) if (!NOT_LAYERS.has(name) && !Object.hasOwn(NEEDS, name)) throw new Error(`guard: there is no layer ${name}; the layers are ${Object.keys(NEEDS).join(', ')}`)
+  for (const [name, value] of given) if (Object.hasOwn(NEEDS, name) && (typeof value !== 'object' || value === null)) throw new Error(`guard: ${name} must be an object with the layer's options; leave it out where the layer is not wanted`)
   if (given.has('authentication') && given.has('caller')) throw new Error('guard: authentication and caller both say who calls; give one of them')
   for (const [name, need] of Object.entries(NEEDS)) {
     if (given.has(name) && need !== null && !need.by.some((other) => given.has(other))) throw new Error(`guard: ${name} needs ${need.by.join(' or ')}: ${need.why}`)

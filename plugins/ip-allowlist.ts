@@ -8,15 +8,18 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../errors.ts'
-import { accessOf, declareSlots, getPrincipal, type Principal } from './context.ts'
+import { accessOf, getPrincipal, type Principal } from './context.ts'
 import { compileAllowlist, normaliseAddress } from './lib/cidr.ts'
+import { assertOptions } from './lib/options.ts'
+import { sendRefusals } from './support/error-handler.ts'
 
 export type IpAllowlistOptions = Record<never, never>
 
-const ipAllowlist: FastifyPluginAsync<IpAllowlistOptions> = async (app) => {
+const ipAllowlist: FastifyPluginAsync<IpAllowlistOptions> = async (app, options) => {
+  assertOptions('ip-allowlist', options, {})
   // Records are frozen values shared by requests, so the list object itself is the cache's key.
   const compiled = new WeakMap<readonly string[], (ip: string) => boolean>()
-  declareSlots(app)
+  sendRefusals(app)
   app.principalJudges.push(judgeAddress)
 
   app.addHook('preParsing', function refuseForeignAddress (request, _reply, payload, done) {

@@ -12,8 +12,10 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../errors.ts'
-import { declareSlots, STATE_CHANGING, type Principal } from './context.ts'
+import { STATE_CHANGING, type Principal } from './context.ts'
 import type { KillReach, KillState } from './lib/kill-state.ts'
+import { assertOptions, FUNCTION, required } from './lib/options.ts'
+import { sendRefusals } from './support/error-handler.ts'
 
 const RETRY_AFTER_SECONDS = '2'
 
@@ -32,9 +34,9 @@ declare module 'fastify' {
 }
 
 const killSwitch: FastifyPluginAsync<KillSwitchOptions> = async (app, options) => {
+  assertOptions('kill-switch', options, { state: required(FUNCTION) })
   const { state } = options
-  if (typeof state !== 'function') throw new TypeError('kill-switch: the option state must be a function')
-  declareSlots(app)
+  sendRefusals(app)
   app.callerJudges.push(judgeCaller)
   app.decorate('refuseKilledOrganization', (request, orgId) => judge(request, state().orgs.get(orgId), 'organization'))
 

@@ -9,10 +9,19 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../errors.ts'
-import { accessOf, declareSlots, getPrincipal, type Principal } from './context.ts'
+import { accessOf, getPrincipal, type Principal } from './context.ts'
+import { assertOptions, bytes, required, type OptionRule } from './lib/options.ts'
 import { belongsTo, isRecordId } from './lib/record-id.ts'
+import { sendRefusals } from './support/error-handler.ts'
 
 const SECRET_BYTES_MIN = 32
+const RECORD_PARAMS: OptionRule = {
+  be: 'an object of path parameters, each with the prefix of its ids: { id: \'scn\' }',
+  holds: (value) => typeof value === 'object' && value !== null && Object.values(value).every((prefix) => typeof prefix === 'string' && prefix !== '')
+}
+
+/** Mints the id of a record, which names its organization to whoever has the secret and to nobody else. */
+export { mintRecordId } from './lib/record-id.ts'
 
 export interface OrgScopeOptions {
   /** Key of the MAC in record ids, at least 32 bytes. No default. */
@@ -22,10 +31,10 @@ export interface OrgScopeOptions {
 }
 
 const orgScope: FastifyPluginAsync<OrgScopeOptions> = async (app, options) => {
+  assertOptions('org-scope', options, { recordIdSecret: required(bytes(SECRET_BYTES_MIN)), recordParams: RECORD_PARAMS })
   const { recordIdSecret } = options
   const recordParams = Object.entries(options.recordParams ?? { evaluation_id: 'req', id: 'scn' })
-  if (!Buffer.isBuffer(recordIdSecret) || recordIdSecret.length < SECRET_BYTES_MIN) throw new TypeError(`org-scope: recordIdSecret must be a Buffer of at least ${SECRET_BYTES_MIN} bytes`)
-  declareSlots(app)
+  sendRefusals(app)
   app.principalJudges.push(judgeRecordIds)
 
   app.addHook('preParsing', function refuseForeignRecord (request, _reply, payload, done) {

@@ -8,15 +8,18 @@
 import type { FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../errors.ts'
-import { accessOf, declareSlots, getPrincipal, routeOf, type Permission, type Principal } from './context.ts'
+import { accessOf, getPrincipal, routeOf, type Permission, type Principal } from './context.ts'
+import { assertOptions } from './lib/options.ts'
+import { sendRefusals } from './support/error-handler.ts'
 
 const ACCESSES = new Set<unknown>(['key', 'open', 'result-token'])
 const PERMISSIONS = new Set<unknown>(['governance:read', 'governance:evaluate', 'admin'])
 
 export type PermissionScopesOptions = Record<never, never>
 
-const permissionScopes: FastifyPluginAsync<PermissionScopesOptions> = async (app) => {
-  declareSlots(app)
+const permissionScopes: FastifyPluginAsync<PermissionScopesOptions> = async (app, options) => {
+  assertOptions('permission-scopes', options, {})
+  sendRefusals(app)
   app.principalJudges.push(judgePermission)
   app.addHook('onRoute', refuseUndeclared)
 

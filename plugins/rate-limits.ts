@@ -13,9 +13,11 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../errors.ts'
-import { accessOf, declareSlots, getPrincipal, STATE_CHANGING, type AcceptedRequests, type AdmissionRequest, type AdmissionStore, type AdmissionVerdict, type Principal, type WindowState } from './context.ts'
+import { accessOf, getPrincipal, STATE_CHANGING, type AcceptedRequests, type AdmissionRequest, type AdmissionStore, type AdmissionVerdict, type Principal, type WindowState } from './context.ts'
 import { localWindows } from './lib/local-windows.ts'
+import { assertOptions, port, positiveWhole, required } from './lib/options.ts'
 import { untoldAdmissions } from './lib/untold-admissions.ts'
+import { sendRefusals } from './support/error-handler.ts'
 
 const RELOADS_MAX = 3
 const REPLAY_TTL_SECONDS = 601
@@ -33,13 +35,12 @@ export interface RateLimitsOptions {
 }
 
 const rateLimits: FastifyPluginAsync<RateLimitsOptions> = async (app, options) => {
+  assertOptions('rate-limits', options, { store: required(port('an AdmissionStore', 'admit', 'readWindow')), accepted: port('an AcceptedRequests', 'accept'), instances: positiveWhole('') })
   const { store, accepted } = options
   const instances = options.instances ?? 1
-  if (typeof store?.admit !== 'function') throw new TypeError('rate-limits: the option store must be an AdmissionStore')
-  if (!Number.isSafeInteger(instances) || instances < 1) throw new TypeError('rate-limits: instances must be a positive whole number')
   const local = localWindows({ instances })
   const untold = untoldAdmissions()
-  declareSlots(app)
+  sendRefusals(app)
 
   app.addHook('preParsing', function admit (request, reply, payload, done) {
     if (accessOf(request) !== 'key') return done(null, payload)

@@ -12,11 +12,13 @@ import type { KeyObject } from 'node:crypto'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest, RequestPayload } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../errors.ts'
-import { accessOf, declareSlots, STATE_CHANGING, type Principal } from './context.ts'
+import { accessOf, STATE_CHANGING, type Principal } from './context.ts'
 import { bearerKeyOf } from './lib/api-key.ts'
 import { hardenedMacOf, parseHardenedHeader, replayIdOfNonce, type HardenedHeader } from './lib/hardened-signature.ts'
 import { anyMacMatches, macOf, parseSignatureHeader, pathOf, TOLERANCE_SECONDS, type SignatureHeader } from './lib/hmac.ts'
+import { assertOptions, BOOLEAN, FUNCTION, positiveWhole } from './lib/options.ts'
 import { budgetPerSecond, diagnoseSignature, reasonOf } from './lib/signature-doctor.ts'
+import { sendRefusals } from './support/error-handler.ts'
 import { BODY_DEADLINE_MS, hasBody, replayed, takeBody } from './support/raw-body.ts'
 
 export const BODY_BYTES_MAX = 10 * 1024 * 1024
@@ -53,13 +55,12 @@ declare module 'fastify' {
 }
 
 const signature: FastifyPluginAsync<SignatureOptions> = async (app, options) => {
+  assertOptions('signature', options, { required: BOOLEAN, bodyBytesMax: positiveWhole('bytes'), bodyDeadlineMs: positiveWhole('milliseconds'), explain: BOOLEAN, now: FUNCTION })
   const required = options.required ?? true
   const bodyBytesMax = options.bodyBytesMax ?? BODY_BYTES_MAX
   const deadlineMs = options.bodyDeadlineMs ?? BODY_DEADLINE_MS
   const now = options.now ?? Date.now
-  if (!Number.isSafeInteger(bodyBytesMax) || bodyBytesMax < 1) throw new TypeError('signature: bodyBytesMax must be a positive whole number of bytes')
-  if (!Number.isSafeInteger(deadlineMs) || deadlineMs < 1) throw new TypeError('signature: bodyDeadlineMs must be a positive whole number of milliseconds')
-  declareSlots(app)
+  sendRefusals(app)
   app.decorateRequest('verifiedWith', null)
   app.principalJudges.push(refuseRotatedSecret)
   const isAffordable = budgetPerSecond(EXPLAINED_PER_SECOND_MAX, now)

@@ -13,8 +13,9 @@ import type { Socket } from 'node:net'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../errors.ts'
-import { declareSlots } from './context.ts'
+import { assertOptions, BOOLEAN, positiveWhole } from './lib/options.ts'
 import { targetProblem } from './lib/request-target.ts'
+import { sendRefusals } from './support/error-handler.ts'
 
 /** Headers that may stand once, each with a bit of its own. */
 const SINGLE_HEADERS = new Map(['authorization', 'x-fb-signature', 'host', 'content-type', 'content-length', 'transfer-encoding', 'expect'].map((name, at) => [name, 1 << at]))
@@ -22,6 +23,8 @@ const BODILESS_METHODS = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS'])
 const HSTS = 'max-age=31536000; includeSubDomains'
 export const TARGET_CHARS_MAX = 8192
 export const HEADERS_MAX = 100
+/** Of more lines than these Node drops the rest. */
+const NODES_HEADERS_MAX = 2000
 const HOST = /^[A-Za-z0-9._:[\]-]{1,255}$/
 const LENGTH = /^(?:0|[1-9]\d{0,14})$/
 
@@ -30,19 +33,18 @@ export interface TransportOptions {
   requireHttps?: boolean
   /** Longest request target, query included, in characters. Default 8192. */
   targetCharsMax?: number
-  /** Most header lines of a request. Default 100. Node itself drops what lies above 2000, so no more than that. */
+  /** Most header lines of a request. Default 100; below 2000, where Node begins to drop them. */
   headersMax?: number
 }
 
 const transport: FastifyPluginAsync<TransportOptions> = async (app, options) => {
+  assertOptions('transport', options, { requireHttps: BOOLEAN, targetCharsMax: positiveWhole('characters'), headersMax: positiveWhole('lines', NODES_HEADERS_MAX) })
   const requireHttps = options.requireHttps ?? true
   const targetCharsMax = options.targetCharsMax ?? TARGET_CHARS_MAX
   const headersMax = options.headersMax ?? HEADERS_MAX
-  for (const [name, value] of Object.entries({ targetCharsMax, headersMax })) if (!Number.isSafeInteger(value) || value < 1) throw new TypeError(`transport: ${name} must be a positive whole number`)
-  if (headersMax >= 2000) throw new TypeError('transport: headersMax must be below 2000')
   /** Connections on which a message ended in doubt. */
   const inDoubt = new WeakSet<Socket>()
-  declareSlots(app)
+  sendRefusals(app)
 
   app.addHook('onRequest', function refuseUnsafeTransport (request, reply, done) {
     if (request.protocol === 'https') reply.header('strict-transport-security', HSTS)

@@ -10,12 +10,17 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ERROR_CATALOGUE } from '../errors.ts'
-import { declareSlots, routeOf, type AuditRow, type AuditSink, type RefusalCounter } from './context.ts'
+import { routeOf, type AuditRow, type AuditSink, type RefusalCounter } from './context.ts'
 import { normaliseAddress } from './lib/cidr.ts'
 import { hmacSha256Hex } from './lib/hmac-sha256.ts'
 import { pathOf } from './lib/hmac.ts'
+import { assertOptions, bytes, FUNCTION, port, required, TEXT } from './lib/options.ts'
 import { scrub } from './lib/scrub.ts'
 import { mintWatermark } from './lib/watermark-id.ts'
+import { sendRefusals } from './support/error-handler.ts'
+
+/** Whether a watermark was minted under a secret; asks no store. */
+export { verifyWatermark } from './lib/watermark-id.ts'
 
 const SECRET_BYTES_MIN = 32
 const USER_AGENT_CHARS_MAX = 256
@@ -43,12 +48,17 @@ declare module 'fastify' {
 }
 
 const watermark: FastifyPluginAsync<WatermarkOptions> = async (app, options) => {
+  assertOptions('watermark', options, {
+    secret: required(bytes(SECRET_BYTES_MIN)),
+    audit: required(port('an AuditSink', 'record')),
+    refusals: port('a RefusalCounter', 'count'),
+    instance: TEXT,
+    now: FUNCTION
+  })
   const { secret, audit, refusals } = options
   const instance = options.instance ?? 'local'
   const now = options.now ?? Date.now
-  if (!Buffer.isBuffer(secret) || secret.length < SECRET_BYTES_MIN) throw new TypeError(`watermark: secret must be a Buffer of at least ${SECRET_BYTES_MIN} bytes`)
-  if (typeof audit?.record !== 'function') throw new TypeError('watermark: the option audit must be an AuditSink')
-  declareSlots(app)
+  sendRefusals(app)
   if (!app.hasRequestDecorator('clientAddress')) app.decorateRequest('clientAddress', null)
 
   app.addHook('onRequest', function mint (request, _reply, done) {

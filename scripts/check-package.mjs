@@ -1,5 +1,5 @@
 // Packs the package and judges what a sibling service gets: publint and arethetypeswrong on the tarball, the example service built and
-// run against it, two layers by the README's own lines, and the conformance tool from the package fired at the running example.
+// run against it, two layers by the README's own lines, each layer alone, and the conformance tool fired at the running example.
 import { execFileSync, spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -48,6 +48,7 @@ function buildSibling (filename) {
   const [, snippet = ''] = /```ts\n([\s\S]*?)```/.exec(readFileSync(join(folder, 'README.md'), 'utf8')) ?? []
   if (snippet.split('\n').length > README_LINES_MAX) throw new Error(`the README needs ${snippet.split('\n').length} lines for two layers`)
   writeFileSync(join(folder, 'two-layers.ts'), snippet)
+  cpSync(join(root, 'scripts/layers-alone.ts'), join(folder, 'layers-alone.ts'))
   const { dependencies, ...own } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
   if (dependencies.fastify !== manifest.peerDependencies.fastify) throw new Error('the example asks for another fastify than the package')
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ ...own, dependencies: { ...dependencies, [manifest.name]: `file:${filename}` } }))
@@ -70,6 +71,7 @@ async function tryLayersAlone () {
     if (found) throw new Error(`${closed} can be imported`)
   }
   say('two layers by the README\'s lines mark and refuse; what is not exported is closed')
+  say(run(process.execPath, ['out/layers-alone.js']).trim())
 }
 
 /** Resolved from within the folder, as the example would. */

@@ -1,8 +1,9 @@
 /**
- * Turns errors into refusals, and is the only place that does. Not a layer, but the watermark needs it: with the framework's own
- * handler a refusal never passes `preSerialization`. A thrown message never reaches the wire.
+ * Turns errors into refusals, and is the only place that does. Not a layer, but each layer brings it where a service has no error handler
+ * of its own: with the framework's a refusal has another shape, never passes `preSerialization`, and is not seen by the layers that observe.
+ * A thrown message never reaches the wire.
  */
-import type { FastifyError, FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError, type ErrorCode, type FieldProblem } from '../../errors.ts'
 import { declareSlots } from '../context.ts'
@@ -20,28 +21,46 @@ const FRAMEWORK_REFUSALS: ReadonlyMap<string, ErrorCode> = new Map([
   ['FST_ERR_NOT_FOUND', 'not_found']
 ])
 
+/** Name of the handler that a Fastify has until somebody sets one. */
+const FRAMEWORK_HANDLER = 'defaultErrorHandler'
+/** Handlers set here, as the framework holds them. */
+const ours = new WeakSet<object>()
+
 const errorHandler: FastifyPluginAsync = async (app: FastifyInstance) => {
   declareSlots(app)
-  app.setErrorHandler(async function sendRefusal (err: FastifyError | Error, request, reply) {
-    const refusal = refusalOf(err)
-    request.refusal = { code: refusal.code, reason: refusal.reason ?? null }
-    if (refusal.statusCode >= 500 && refusal.code !== 'api_disabled') logPrivately(request, refusal)
-    const undo = request.onUnsent
-    request.onUnsent = null
-    try {
-      await undo?.()
-    } catch (cause) {
-      logPrivately(request, new ApiError('internal_error', { cause, reason: 'undo' }))
-    }
-    for (const [name, value] of Object.entries(refusal.headers)) reply.header(name, value)
-    reply.code(refusal.statusCode)
-    return {
-      ok: false,
-      error: refusal.message,
-      code: refusal.code,
-      ...(refusal.detail === undefined ? {} : { detail: refusal.detail })
-    }
-  })
+  if (!ours.has(app.errorHandler)) setHandler(app)
+}
+
+/** Declares the slots, and sends refusals on this scope unless the service set an error handler: that one is left alone. */
+export function sendRefusals (app: FastifyInstance): void {
+  declareSlots(app)
+  if (app.errorHandler.name === FRAMEWORK_HANDLER) setHandler(app)
+}
+
+function setHandler (app: FastifyInstance): void {
+  app.setErrorHandler(sendRefusal)
+  ours.add(app.errorHandler)
+}
+
+async function sendRefusal (err: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): Promise<object> {
+  const refusal = refusalOf(err)
+  request.refusal = { code: refusal.code, reason: refusal.reason ?? null }
+  if (refusal.statusCode >= 500 && refusal.code !== 'api_disabled') logPrivately(request, refusal)
+  const undo = request.onUnsent
+  request.onUnsent = null
+  try {
+    await undo?.()
+  } catch (cause) {
+    logPrivately(request, new ApiError('internal_error', { cause, reason: 'undo' }))
+  }
+  for (const [name, value] of Object.entries(refusal.headers)) reply.header(name, value)
+  reply.code(refusal.statusCode)
+  return {
+    ok: false,
+    error: refusal.message,
+    code: refusal.code,
+    ...(refusal.detail === undefined ? {} : { detail: refusal.detail })
+  }
 }
 
 function refusalOf (err: FastifyError | Error): ApiError {

@@ -107,5 +107,7 @@ t.test('a wrong composition says what is wrong with it', async (t) => {
   await t.rejects(boot({ signature: {}, caller: () => record() }), { message: /guard: signature needs authentication: it verifies with the key/ })
   await t.rejects(boot({ authentication, caller: () => record() }), { message: /both say who calls/ })
   const misspelt: object = { authentification: authentication }
+  const switchedOff: object = { authentication, signature: false }
+  await t.rejects(boot(switchedOff), { message: /guard: signature must be an object with the layer's options; leave it out/ })
   await t.rejects(boot(misspelt), { message: /there is no layer authentification; the layers are transport, authentication/ })
 })
