@@ -1,4 +1,5 @@
 /** What attacks are made with: requests that are signed rightly or wrongly, keys in turn, and a record of every answer for the last cases. */
+import { randomInt } from 'node:crypto'
 import { signHardened } from '../../plugins/lib/hardened-signature.ts'
 import { signRequest } from '../../plugins/lib/hmac.ts'
 import type { Need } from './definition.ts'
@@ -8,8 +9,8 @@ import { say, type Answer, type Conversation, type SayOptions } from './wire.ts'
 
 const RETRIES_MAX = 3
 const RETRY_SECONDS_MAX = 65
-/** Signed POSTs with the same bytes differ in their time, or the second would be a replay. */
-const TIMES_MAX = 240
+/** A write may be signed so long ago: well within the tolerance. */
+const SECONDS_BACK_MAX = 240
 /** With these a runtime refuses by itself what it cannot read. */
 const RUNTIME_STATUSES = new Set([400, 405, 408, 413, 414, 417, 431, 505])
 const POLL_MS = 200
@@ -22,8 +23,8 @@ export interface Asked {
   path?: string
   /** Default the first key; null asks without credentials. */
   key?: Key | null
-  /** False sends no signature; otherwise what is signed in place of what is sent. `header` replaces the whole header. Default honest. */
-  sign?: false | { method?: string, path?: string, body?: string, key?: string, secondsOff?: number, header?: string }
+  /** False sends no signature; otherwise what is signed in place of what is sent. `header` replaces the whole header. Default honest, now. */
+  sign?: false | { method?: string, path?: string, body?: string, key?: string, secondsOff?: number, atSeconds?: number, header?: string }
   /** Header lines as they are sent, after the credentials. */
   headers?: readonly string[]
   body?: string | Buffer
@@ -56,7 +57,9 @@ export class Lab {
   foreignPath: string | null
   /** Set while what is sent is meant to be no proper request. */
   isBreakingFrames = false
-  #times = 0
+  readonly #blanks = randomInt(2 ** 32).toString(2).padStart(32, '0').replaceAll('0', ' ').replaceAll('1', '\t')
+  /** Seconds at which writes were signed. */
+  readonly #signedAt = new Set<number>()
 
   constructor (settings: Settings, pace = new Pace()) {
     this.settings = settings
@@ -70,9 +73,9 @@ export class Lab {
   get postPath (): string { return this.settings.paths.postPath ?? '/' }
   get openPath (): string { return this.settings.paths.openPath ?? '/' }
 
-  /** The body of the signed POST, with changes. */
+  /** The body of the signed POST, with changes; laid out as in no other run, or a run soon after another one would be full of replays. */
   postBody (changes: object = {}): string {
-    return JSON.stringify({ ...this.settings.postBody, ...changes })
+    return JSON.stringify({ ...this.settings.postBody, ...changes }).replace('{', `{${this.#blanks}`)
   }
 
   named (name: keyof Settings['named']): Key {
@@ -93,7 +96,7 @@ export class Lab {
       const key = asked.key === undefined ? await this.#next() : asked.key
       if (asked.key !== undefined && asked.key !== null) await this.pace.take([asked.key.key])
       const isWrite = asked.method !== undefined && asked.method !== 'GET'
-      const sign = asked.sign ?? (isWrite ? { secondsOff: -(this.#times++ % TIMES_MAX) } : {})
+      const sign = asked.sign ?? (isWrite ? { atSeconds: this.#freeSecond() } : {})
       const answer = await this.ask({ ...asked, key, sign })
       const seconds = Number(answer?.headers['retry-after'])
       if (key !== null) this.pace.learn(key.key, Number(answer?.headers['x-ratelimit-limit']))
@@ -140,7 +143,7 @@ export class Lab {
   signature (key: Key, { method = 'GET', path = this.getPath, body = '', sign }: Asked): string {
     const changes = sign === false ? {} : sign ?? {}
     const signedBody = changes.body === undefined ? Buffer.from(body) : Buffer.from(changes.body)
-    const timestampSeconds = Math.floor(Date.now() / 1000) + (changes.secondsOff ?? 0)
+    const timestampSeconds = changes.atSeconds ?? Math.floor(Date.now() / 1000) + (changes.secondsOff ?? 0)
     const signedMethod = changes.method ?? method
     const signedPath = changes.path ?? path
     if (key.secret !== null) return signHardened({ secret: key.secret, timestampSeconds, method: signedMethod, target: signedPath, body: signedBody })
@@ -208,6 +211,15 @@ export class Lab {
       if (data?.['status'] !== 'pending' && data?.['status'] !== 'processing') return
       await new Promise((resolve) => { setTimeout(resolve, POLL_MS) })
     }
+  }
+
+  /** The latest second at which nothing was signed yet: of two writes with the same bytes and time the second would be a replay. */
+  #freeSecond (): number {
+    const now = Math.floor(Date.now() / 1000)
+    let at = now
+    while (this.#signedAt.has(at) && at > now - SECONDS_BACK_MAX) at--
+    this.#signedAt.add(at)
+    return at
   }
 
   async #next (): Promise<Key | null> {

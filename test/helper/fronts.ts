@@ -50,7 +50,7 @@ export async function front (t: Test, runtime: Runtime, changes: Partial<Config>
   })
   t.teardown(() => app.close())
   await app.listen({ host: '127.0.0.1', port: 0 })
-  return `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
+  return `${(changes.tlsCertPath ?? null) === null ? 'http' : 'https'}://127.0.0.1:${(app.server.address() as AddressInfo).port}`
 }
 
 export interface Submitted { id: string, token: string }

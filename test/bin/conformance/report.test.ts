@@ -1,5 +1,8 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,6 +12,7 @@ import { CASES } from '../../../bin/conformance/cases/index.ts'
 import { PARTS, THREATS, type Finding } from '../../../bin/conformance/definition.ts'
 import { escapeHtml, htmlOf } from '../../../bin/conformance/html.ts'
 import { DEFAULT_PATHS, readSettings, targetOf } from '../../../bin/conformance/inputs.ts'
+import { Lab } from '../../../bin/conformance/lab.ts'
 import { Pace } from '../../../bin/conformance/pace.ts'
 import { makeReport, textOf } from '../../../bin/conformance/report.ts'
 import { LAYER_NAMES } from '../../../plugins/index.ts'
@@ -94,6 +98,35 @@ t.test('a key stays in its window: requests go to the key with most left, and wa
   const taken = []
   for (let n = 0; n < 6; n++) taken.push(await pace.take(['a', 'b']))
   t.same([taken.slice(0, 5).sort(), waits, nowMs], [['a', 'a', 'a', 'b', 'b'], [60], 60_000], 'two of each window are left alone')
+})
+
+t.test('no two writes are signed to the same bytes, however the clock goes on and whoever ran before', async (t) => {
+  const seen: string[] = []
+  const server = createServer((request, answer) => {
+    const signature = String(request.headers['x-fb-signature'])
+    let body = ''
+    request.setEncoding('utf8').on('data', (chunk: string) => { body += chunk }).on('end', () => {
+      seen.push(`${signature} ${body}`)
+      answer.end()
+    })
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  t.teardown(() => server.close())
+  const settings = readSettings({ ...DEFAULT_PATHS, profile: 'published', target: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }, { FB_CONFORMANCE_KEY: KEY })
+  const clock = Date.now
+  t.teardown(() => { Date.now = clock })
+  const startMs = clock()
+  const laboratories = [new Lab(settings), new Lab(settings)]
+  // Half a second, a second and none between two requests, in both runs.
+  for (const lab of laboratories) {
+    for (let n = 0; n < 20; n++) {
+      Date.now = () => startMs + 1000 * n + 500 * (n % 3)
+      await lab.admit({ method: 'POST', path: '/thing', body: lab.postBody() })
+      await lab.admit({ method: 'DELETE', path: `/thing/${laboratories.indexOf(lab)}` })
+    }
+  }
+  t.equal(seen.length, 80)
+  t.equal(new Set(seen).size, 80)
 })
 
 t.test('the command line says what it wants, and ends with 2 when it cannot run', async (t) => {

@@ -1,12 +1,10 @@
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { connect as connectTls } from 'node:tls'
 import t, { type Test } from 'tap'
 import { ERROR_CATALOGUE, type ErrorCode } from '../../../errors.ts'
 import { verifyWatermark } from '../../../plugins/lib/watermark-id.ts'
 import { createEdgeServer } from '../../../plugins/support/http-edge.ts'
+import { selfSigned } from '../../helper/certificate.ts'
 import { auditRowOf, front, P } from '../../helper/fronts.ts'
 import { AnswerReader, requestBytes, talk, type RawAnswer } from '../../helper/raw-http.ts'
 import { embedded, FLOW, newCaller, start } from '../../helper/service.ts'
@@ -319,20 +317,7 @@ t.test('pipelining: bytes that are not HTTP are answered after the requests befo
   }
 })
 
-// A certificate and its key, made by openssl; null where there is none.
-function selfSigned (folder: string): { cert: string, key: string } | null {
-  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
-  try {
-    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1', '-subj', '/CN=api.test', '-keyout', key, '-out', cert], { stdio: 'ignore' })
-    return { cert, key }
-  } catch {
-    return null
-  }
-}
-
-const folder = mkdtempSync(join(tmpdir(), 'flowbeacon-tls-'))
-t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-const pair = selfSigned(folder)
+const pair = selfSigned()
 
 t.test('over TLS: the same deadlines and answers, Strict-Transport-Security on all of them', { skip: pair === null ? 'no openssl makes a certificate here' : false }, async (t) => {
   if (pair === null) return
