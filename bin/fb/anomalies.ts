@@ -42,11 +42,21 @@ async function listAnomalies (options: ListOptions): Promise<void> {
     const { anomalies, notices } = await store.run('anomalies.list', args) as Listed
     const lines = inOrder(anomalies, notices)
     if (options.follow !== true) return printAnswer(json, { anomalies, notices }, () => lines.length === 0 ? 'no anomalies' : lines.reverse().map(({ text }) => text).join('\n'))
+    const ending = endOfFollowing()
     for (const { one, text } of lines) printAnswer(json, one, () => text)
     // Without an event to go on from, the same time as before: what is older was not asked for.
     const { limit: _limit, ...same } = args
-    await follow(store, { ...same, after: anomalies[0]?.id ?? 0, notices_after: notices[0]?.id ?? 'kev_' }, json)
+    await follow(store, { ...same, after: anomalies[0]?.id ?? 0, notices_after: notices[0]?.id ?? 'kev_' }, json, ending)
   })
+}
+
+/** Before the first line is printed: whoever has read it may end it at once. */
+function endOfFollowing (): AbortSignal {
+  const ending = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort())
+  // Nobody reads any more (`fb anomalies --follow | head -1`).
+  process.stdout.once('error', () => ending.abort())
+  return ending.signal
 }
 
 interface Listed { anomalies: Shown[], notices: Notice[] }
@@ -58,18 +68,14 @@ function inOrder (anomalies: readonly Shown[], notices: readonly Notice[]): Arra
 
 interface From { org?: string, since?: string, after: number, notices_after: string }
 
-async function follow (store: Store, from: From, json: boolean): Promise<void> {
-  const ending = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort())
-  // Nobody reads any more (`fb anomalies --follow | head -1`).
-  process.stdout.once('error', () => ending.abort())
+async function follow (store: Store, from: From, json: boolean, ending: AbortSignal): Promise<void> {
   note('following; end with Ctrl-C')
-  for (let seen = from; !ending.signal.aborted;) {
+  for (let seen = from; !ending.aborted;) {
     const { anomalies, notices } = await store.run('anomalies.list', seen) as Listed
     for (const { one, text } of inOrder(anomalies, notices)) printAnswer(json, one, () => text)
     seen = { ...seen, after: anomalies.at(-1)?.id ?? seen.after, notices_after: notices.at(-1)?.id ?? seen.notices_after }
     // Ended by a signal is how following ends.
-    await wait(FOLLOW_MS, undefined, { signal: ending.signal }).catch(() => {})
+    await wait(FOLLOW_MS, undefined, { signal: ending }).catch(() => {})
   }
 }
 
