@@ -2,10 +2,12 @@
 // What the run's services wrote, what their stores held and the report itself are searched for secrets (test/helper/secrecy.ts); one that is
 // found fails the run.
 // `npm test -- build/test/plugins/*.js` narrows the run to the files named.
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { searchLogs, secretsIn } from '../build/test/helper/secrecy.js'
+import { makeTemplates } from '../build/test/helper/templates.js'
 
 const tap = 'node_modules/tap/dist/esm/run.mjs'
 const output = '.tap/last-run.tap'
@@ -23,14 +25,19 @@ const found = asked.some((arg) => !arg.startsWith('-')) ? [] : readdirSync('buil
 const first = LONGEST.map((name) => join('build/test', `${name}.test.js`)).filter((name) => found.includes(name))
 const files = [...first, ...found.filter((name) => !first.includes(name))]
 
-const run = spawnSync(process.execPath, [tap, 'run', `--output-file=${output}`, ...asked, ...files], { stdio: 'inherit', env: { ...process.env, FLOWBEACON_TEST_LOGS: logs } })
+const templates = await makeTemplates()
+const run = spawn(process.execPath, [tap, 'run', `--output-file=${output}`, ...asked, ...files], { stdio: 'inherit', env: { ...process.env, ...templates.env, FLOWBEACON_TEST_LOGS: logs } })
+// Whoever ends the run early leaves no template behind.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => run.kill(signal))
+const [code] = await once(run, 'close')
+await templates.drop()
 
 const counts = { pass: 0, fail: 0, skip: 0, todo: 0 }
 let report = ''
 try { report = readFileSync(output, 'utf8') } catch { counts.fail = 1 }
 const closing = (report.match(/^# \{ total: .*\}$/gm) ?? []).at(-1) ?? ''
 for (const [, name, value] of closing.matchAll(/(\w+): (\d+)/g)) if (name in counts) counts[name] = Number(value)
-if (run.status !== 0 && counts.fail === 0) counts.fail = 1
+if (code !== 0 && counts.fail === 0) counts.fail = 1
 
 const { places, lines } = searchLogs(logs)
 // Names of tests may speak of planted values; of keys, secrets and tokens nothing may.
@@ -42,4 +49,4 @@ console.log(`secrecy: ${lines} lines of logs searched, ${places.length} places w
 const stores = new Set([...report.matchAll(/# stores: (.+)$/gm)].map((match) => match[1]))
 for (const line of stores) console.log(`stores used: ${line}`)
 console.log(`\n${counts.pass} passed, ${counts.fail} failed`)
-process.exit(run.status === 0 && places.length > 0 ? 1 : run.status ?? 1)
+process.exit(code === 0 && places.length > 0 ? 1 : code ?? 1)

@@ -4,13 +4,12 @@ import { join } from 'node:path'
 import t from 'tap'
 import { DEFAULT_THRESHOLDS } from '../../plugins/lib/anomaly/thresholds.ts'
 import { adminSocketPath, connectAdminSocket, offerAdminSocket } from '../../bin/admin-socket.ts'
-import { openDatabase } from '../../db/client.ts'
 import { embeddedKillStore } from '../../db/queries/kill-switch.ts'
 import { memoryAdmissionStore } from '../../plugins/support/memory.ts'
+import { openEmbedded } from '../helper/service.ts'
 
-const database = await openDatabase({ url: 'pglite:memory' })
-await database.migrate()
-t.teardown(() => database.close())
+const { database, close } = await openEmbedded()
+t.teardown(close)
 const secret = Buffer.alloc(32, 1)
 const kill = { history: embeddedKillStore(database), isEnabled: true, listEvents: async () => [] }
 const runtime = { database, admission: memoryAdmissionStore(), kill, config: { secrets: { resultToken: secret, watermark: secret, recordId: secret, masterKeys: new Map([[1, secret]]), nextAuth: null }, anomalyThresholds: DEFAULT_THRESHOLDS } }

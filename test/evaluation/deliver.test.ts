@@ -1,6 +1,5 @@
 import { sql } from 'drizzle-orm'
 import t from 'tap'
-import { openDatabase } from '../../db/client.ts'
 import { claimDeliveries } from '../../db/queries/delivery-queue.ts'
 import { createOrganization } from '../../db/queries/organizations.ts'
 import { changeSubscription, findSubscription, insertDeliveries, insertSubscription, listDeliveries, type DeliveryRow, type SubscriptionRow } from '../../db/queries/webhooks.ts'
@@ -11,12 +10,12 @@ import { mintRecordId, ulid } from '../../plugins/lib/record-id.ts'
 import { sealSecret } from '../../plugins/lib/sealed-secret.ts'
 import { generateSigningSecret, verifyWebhook } from '../../plugins/lib/webhook-signature.ts'
 import { startReceiver } from '../helper/receiver.ts'
+import { openEmbedded } from '../helper/service.ts'
 
 const secrets = { watermark: Buffer.alloc(32, 1), recordId: Buffer.alloc(32, 2), masterKeys: new Map([[1, Buffer.from('0123456789abcdef0123456789abcdef')]]) }
 t.setTimeout(120_000)
-const database = await openDatabase({ url: 'pglite:memory' })
-await database.migrate()
-t.teardown(() => database.close())
+const { database, close } = await openEmbedded()
+t.teardown(close)
 const orgId = `org_${ulid()}`
 await createOrganization(database.db, { id: orgId, name: 'Acme' })
 

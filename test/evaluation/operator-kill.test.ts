@@ -1,14 +1,13 @@
 import t, { type Test } from 'tap'
 import { drillKillSwitch, liftKillSwitch, showKillSwitch, throwKillSwitch, type KillDeps } from '../../evaluation/operator-kill.ts'
-import { openDatabase } from '../../db/client.ts'
 import { insertKey } from '../../db/queries/keys.ts'
 import { createOrganization } from '../../db/queries/organizations.ts'
 import { startKillKeeper, type KillKeeper } from '../../plugins/support/kill-keeper.ts'
 import { fakeKillStore, killEvent, type FakeKillStore } from '../helper/kill-store.ts'
+import { openEmbedded } from '../helper/service.ts'
 
-const database = await openDatabase({ url: 'pglite:memory' })
-await database.migrate()
-t.teardown(() => database.close())
+const { database, close } = await openEmbedded()
+t.teardown(close)
 await createOrganization(database.db, { id: 'org_a', name: 'A' })
 for (const number of [1, 2]) {
   await insertKey(database.db, 'org_a', {

@@ -1,21 +1,20 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { openDatabase } from '../../db/client.ts'
 import { OperationError, runOperation, type OperationName } from '../../evaluation/operator.ts'
 import { belongsTo } from '../../plugins/lib/record-id.ts'
 import { embeddedKillStore } from '../../db/queries/kill-switch.ts'
 import { DEFAULT_THRESHOLDS } from '../../plugins/lib/anomaly/thresholds.ts'
 import { mintWatermark } from '../../plugins/lib/watermark-id.ts'
 import { memoryAdmissionStore } from '../../plugins/support/memory.ts'
+import { openEmbedded } from '../helper/service.ts'
 
 const EXAMPLES = fileURLToPath(new URL('../../../examples/make/', import.meta.url))
 const recordIdSecret = Buffer.alloc(32, 1)
 const watermarkSecret = Buffer.alloc(32, 2)
 
-const database = await openDatabase({ url: 'pglite:memory' })
-await database.migrate()
-t.teardown(() => database.close())
+const { database, close } = await openEmbedded()
+t.teardown(close)
 const admission = memoryAdmissionStore()
 const masterKeys = new Map([[1, Buffer.alloc(32, 3)]])
 const kill = { history: embeddedKillStore(database), isEnabled: true, listEvents: async () => [] }

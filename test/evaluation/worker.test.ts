@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { and, eq, isNotNull } from 'drizzle-orm'
-import { openDatabase, type Database } from '../../db/client.ts'
+import type { Database } from '../../db/client.ts'
 import { createEvaluation, findEvaluation, findItems, type EvaluationRow, type NewItem } from '../../db/queries/evaluations.ts'
 import { createOrganization } from '../../db/queries/organizations.ts'
 import { ATTEMPTS_MAX, claimEvaluation, recordItem, releaseEvaluation } from '../../db/queries/system.ts'
@@ -10,12 +10,11 @@ import { importBlueprint } from '../../evaluation/graph/import.ts'
 import type { FactGraph } from '../../evaluation/graph/types.ts'
 import { startWorker, type EvaluationWorker, type WorkerOptions } from '../../evaluation/worker.ts'
 import { mintRecordId, ulid } from '../../plugins/lib/record-id.ts'
-import { FLOW } from '../helper/service.ts'
+import { FLOW, openEmbedded } from '../helper/service.ts'
 
 const SECRET = Buffer.alloc(32, 1)
-const database = await openDatabase({ url: 'pglite:memory' })
-await database.migrate()
-t.teardown(() => database.close())
+const { database, close } = await openEmbedded()
+t.teardown(close)
 const orgId = `org_${ulid()}`
 await createOrganization(database.db, { id: orgId, name: 'Acme' })
 

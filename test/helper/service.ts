@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -6,6 +7,7 @@ import { Redis } from 'ioredis'
 import postgres from 'postgres'
 import { openRuntime, type Runtime } from '../../bin/runtime.ts'
 import { loadConfig } from '../../config.ts'
+import { openDatabase, type Database } from '../../db/client.ts'
 import { runOperation, type OperationName } from '../../evaluation/operator.ts'
 import { signRequest } from '../../plugins/lib/hmac.ts'
 import { keepLog, searchAnswer, searchDatabase, searchFiles, searchRedis } from './secrecy.ts'
@@ -16,9 +18,12 @@ export interface Answer { status: number, headers: Headers, body: any }
 
 const POSTGRES = process.env['TEST_DATABASE_URL'] ?? 'postgres://postgres@127.0.0.1:5432/postgres'
 const REDIS = process.env['TEST_REDIS_URL'] ?? 'redis://127.0.0.1:6379'
+// Migrated once for a whole run (scripts/test.mjs), copied for each test. A test that is run alone migrates its own.
+const { FLOWBEACON_TEST_EMBEDDED, FLOWBEACON_TEST_DATABASE } = process.env
 
 export function embedded (): Stores {
   const folder = mkdtempSync(join(tmpdir(), 'flowbeacon-test-'))
+  if (FLOWBEACON_TEST_EMBEDDED !== undefined) execFileSync('cp', ['-R', FLOWBEACON_TEST_EMBEDDED, join(folder, 'pg')])
   return {
     name: 'PGlite and memory',
     env: { DATA_DIR: folder },
@@ -38,7 +43,7 @@ export async function real (): Promise<Stores | null> {
   const folder = mkdtempSync(join(tmpdir(), 'flowbeacon-test-'))
   try {
     await redis.connect()
-    await admin.unsafe(`create database ${name}`)
+    await admin.unsafe(`create database ${name}${FLOWBEACON_TEST_DATABASE === undefined ? '' : ` template ${FLOWBEACON_TEST_DATABASE}`}`)
   } catch {
     redis.disconnect()
     await admin.end({ timeout: 1 })
@@ -63,6 +68,26 @@ export async function real (): Promise<Stores | null> {
       rmSync(folder, { recursive: true, force: true })
     }
   }
+}
+
+export interface OpenedDatabase { database: Database, close: () => Promise<void> }
+
+// The database alone, migrated. `close` drops the stores.
+export async function openStores (stores: Stores): Promise<OpenedDatabase> {
+  const { DATABASE_URL: url = `pglite:${join(stores.env['DATA_DIR'] ?? '', 'pg')}` } = stores.env
+  const database = await openDatabase({ url })
+  await database.migrate()
+  return {
+    database,
+    close: async () => {
+      await database.close()
+      await stores.drop()
+    }
+  }
+}
+
+export async function openEmbedded (): Promise<OpenedDatabase> {
+  return await openStores(embedded())
 }
 
 export async function start (stores: Stores, env: Record<string, string> = {}): Promise<{ runtime: Runtime, url: string }> {

@@ -1,12 +1,12 @@
 import t, { type Test } from 'tap'
 import { sql } from 'drizzle-orm'
-import { openDatabase, safeDatabaseError, type Database } from '../../../db/client.ts'
+import { safeDatabaseError, type Database } from '../../../db/client.ts'
 import { databaseKillStore, embeddedKillStore, listKillEvents } from '../../../db/queries/kill-switch.ts'
 import type { InstanceReport, KillStore } from '../../../plugins/support/kill-store.ts'
 import { redisKillStore } from '../../../plugins/support/redis-kill.ts'
 import { killEvent } from '../../helper/kill-store.ts'
 import { testRedis } from '../../helper/redis.ts'
-import { embedded, real } from '../../helper/service.ts'
+import { embedded, openStores, real } from '../../helper/service.ts'
 
 const REPORT: InstanceReport = { id: 'one', boot: 'b1', role: 'server', isEnabled: true, isKnown: true, version: 5, fingerprint: 'f'.repeat(16) }
 const server = await testRedis(t)
@@ -87,18 +87,12 @@ async function keepsHistory (t: Test, database: Database, store: KillStore): Pro
   })
 }
 
-const inMemory = embedded()
-t.teardown(() => inMemory.drop())
-for (const [name, url] of [['PGlite', 'pglite:memory'], ['PostgreSQL', stores?.env['DATABASE_URL']]] as const) {
-  t.test(`the kill switch on ${name}`, { skip: url === undefined ? 'no PostgreSQL answered' : false }, async (t) => {
-    if (url === undefined) return
+for (const [name, own] of [['PGlite', embedded()], ['PostgreSQL', stores]] as const) {
+  t.test(`the kill switch on ${name}`, { skip: own === null ? 'no PostgreSQL answered' : false }, async (t) => {
+    if (own === null) return
     t.comment(`stores: ${name}`)
-    const database = await openDatabase({ url })
-    t.teardown(async () => {
-      await database.close()
-      if (database.kind === 'postgres') await stores?.drop()
-    })
-    await database.migrate()
+    const { database, close } = await openStores(own)
+    t.teardown(close)
     const store = database.kind === 'postgres' ? databaseKillStore(database) : embeddedKillStore(database)
     t.equal((await store.read()).isComplete, true, 'an empty history says that nothing is thrown')
     await keepsContract(t, store)
