@@ -1,15 +1,14 @@
-// Runs the compiled tests with tap and closes with the line that scripts read: `N passed, N failed`.
+// Runs the compiled tests and closes with the line that scripts read: `N passed, N failed`.
 // What the run's services wrote, what their stores held and the report itself are searched for secrets (test/helper/secrecy.ts); one that is
 // found fails the run.
 // `npm test -- build/test/plugins/*.js` narrows the run to the files named.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { createWriteStream, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { searchLogs, secretsIn } from '../build/test/helper/secrecy.js'
 import { makeTemplates } from '../build/test/helper/templates.js'
 
-const tap = 'node_modules/tap/dist/esm/run.mjs'
 const output = '.tap/last-run.tap'
 mkdirSync('.tap', { recursive: true })
 rmSync(output, { force: true })
@@ -21,12 +20,14 @@ mkdirSync(logs, { recursive: true })
 const LONGEST = ['contract/published-client', 'threats/anomalies', 'threats/killed-process', 'contract/quickstart', 'bin/lifecycle', 'contract/console', 'contract/refusals', 'bin/boot',
   'contract/instances', 'contract/redis-faults', 'contract/stores-away', 'contract/postgres-faults', 'threats/redis-failover', 'bin/demo', 'bin/fb']
 const asked = process.argv.slice(2)
-const found = asked.some((arg) => !arg.startsWith('-')) ? [] : readdirSync('build/test', { recursive: true }).filter((name) => name.endsWith('.test.js')).map((name) => join('build/test', name)).sort()
+const found = asked.length > 0 ? [] : readdirSync('build/test', { recursive: true }).filter((name) => name.endsWith('.test.js')).map((name) => join('build/test', name)).sort()
 const first = LONGEST.map((name) => join('build/test', `${name}.test.js`)).filter((name) => found.includes(name))
 const files = [...first, ...found.filter((name) => !first.includes(name))]
 
 const templates = await makeTemplates()
-const run = spawn(process.execPath, [tap, 'run', `--output-file=${output}`, ...asked, ...files], { stdio: 'inherit', env: { ...process.env, ...templates.env, FLOWBEACON_TEST_LOGS: logs } })
+const run = spawn(process.execPath, ['scripts/test-files.mjs', ...asked, ...files], { stdio: ['inherit', 'pipe', 'inherit'], env: { ...process.env, ...templates.env, FLOWBEACON_TEST_LOGS: logs } })
+run.stdout.pipe(process.stdout)
+run.stdout.pipe(createWriteStream(output))
 // Whoever ends the run early leaves no template behind.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => run.kill(signal))
 const [code] = await once(run, 'close')
