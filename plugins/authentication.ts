@@ -2,7 +2,7 @@
  * Layer 2, authentication. Answers: strangers, and keys that leaked through a log or a stolen database.
  *
  * Phase: preParsing, on routes with access `key`. Reads: `Authorization: Bearer`. Leaves: `principal`, `bearerKey`,
- * `reloadPrincipal`; then lets the `callerJudges` speak. Refuses with: `invalid_api_key` (one answer for no, malformed, unknown,
+ * `reloadPrincipal`, `renewPrincipal`; then lets the `callerJudges` speak. Refuses with: `invalid_api_key` (one answer for no, malformed, unknown,
  * suspended, revoked and expired key), `rate_limited` once an address has failed too often, `unavailable`.
  * Store: the key store by SHA-256, cached in process by digest under the key's epoch; admission (layer 7) compares epochs and
  * asks for a fresh record when they differ. Windows' store away: no cache, every request reads the key store. Key store away:
@@ -104,6 +104,7 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
     request.principal = principal
     request.bearerKey = bearerKey
     request.reloadPrincipal = (epoch) => reload(request, digest, epoch)
+    request.renewPrincipal = () => renew(request, digest, principal)
     for (const judge of app.callerJudges) judge(request, principal)
   }
 
@@ -191,6 +192,13 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
     if (epoch !== '') keep(digest, principal)
     request.principal = principal
     return principal
+  }
+
+  /** For a layer that is about to refuse by a cached record. An unknown epoch is a stale one; a record without was read for this request. */
+  async function renew (request: FastifyRequest, digest: string, held: Principal): Promise<Principal> {
+    if (held.epoch === '') return held
+    const epoch = await readEpoch(held.keyId)
+    return epoch === held.epoch ? held : await reload(request, digest, epoch)
   }
 
   function keep (digest: string, principal: Principal): Principal {

@@ -177,6 +177,8 @@ declare module 'fastify' {
     onUnsent: (() => Promise<void>) | null
     /** Reads the key record again under a newer epoch; set by authentication. */
     reloadPrincipal: ((epoch: string) => Promise<Principal>) | null
+    /** The key record as it is now: read again when its epoch says that it is stale, else the one at hand; set by authentication. */
+    renewPrincipal: (() => Promise<Principal>) | null
   }
   interface FastifyInstance {
     /** Judges that speak as soon as the caller is known, before the signature is looked at. */
@@ -187,7 +189,7 @@ declare module 'fastify' {
 }
 
 const REQUEST_SLOTS = ['declaredRoute', 'principal', 'refusedKey', 'bearerKey', 'rawBody', 'replayId', 'window', 'refusal', 'watermark', 'redeemedJti', 'tokenOrgId', 'actor',
-  'onUnsent', 'reloadPrincipal'] as const
+  'onUnsent', 'reloadPrincipal', 'renewPrincipal'] as const
 
 /** Declares every slot once, with null, so that all requests share one shape. Each layer calls it; the first call counts. */
 export function declareSlots (app: FastifyInstance): void {

@@ -3,7 +3,8 @@
  *
  * Phase: preParsing, on routes with access `key`. Reads: `principal`, the client address as Fastify's `trustProxy` list lets it be
  * seen. Leaves: nothing. Refuses with: `ip_not_allowed`; `detail` names the address that was seen, so that a partner can mend
- * the list. Store: none; the list stands in the key's record and is compiled once per record. A list that cannot be read denies.
+ * the list. Store: none; the list stands in the key's record and is compiled once per record. A list that cannot be read denies. What a
+ * cached record would refuse is judged again by the record as it is: it never gets as far as layer 7, which compares epochs.
  */
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -23,21 +24,29 @@ const ipAllowlist: FastifyPluginAsync<IpAllowlistOptions> = async (app, options)
   app.principalJudges.push(judgeAddress)
 
   app.addHook('preParsing', function refuseForeignAddress (request, _reply, payload, done) {
-    if (accessOf(request) === 'key') {
-      try {
-        judgeAddress(request, getPrincipal(request))
-      } catch (err) {
-        return done(err instanceof Error ? err : new Error(String(err)))
-      }
-    }
-    done(null, payload)
+    if (accessOf(request) !== 'key') return done(null, payload)
+    const principal = getPrincipal(request)
+    const refusal = refusalOf(request, principal)
+    if (refusal === null) return done(null, payload)
+    judgeRenewed(request, principal, refusal).then(() => done(null, payload), done)
   })
 
+  /** A list that was widened a moment ago holds at once. All judges speak again, because layer 7 sees no stale record any more. */
+  async function judgeRenewed (request: FastifyRequest, held: Principal, refusal: ApiError): Promise<void> {
+    const principal = await request.renewPrincipal?.() ?? held
+    if (principal === held) throw refusal
+    for (const judge of app.principalJudges) judge(request, principal)
+  }
+
   function judgeAddress (request: FastifyRequest, principal: Principal): void {
-    const ranges = principal.ipAllowlist
-    if (ranges.length === 0) return
+    const refusal = refusalOf(request, principal)
+    if (refusal !== null) throw refusal
+  }
+
+  function refusalOf (request: FastifyRequest, { ipAllowlist: ranges }: Principal): ApiError | null {
+    if (ranges.length === 0) return null
     const ip = normaliseAddress(request.ip)
-    if (ip === null || !matcherOf(ranges)(ip)) throw new ApiError('ip_not_allowed', { detail: ip ?? 'unknown' })
+    return ip !== null && matcherOf(ranges)(ip) ? null : new ApiError('ip_not_allowed', { detail: ip ?? 'unknown' })
   }
 
   function matcherOf (ranges: readonly string[]): (ip: string) => boolean {

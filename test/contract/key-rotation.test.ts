@@ -97,7 +97,9 @@ await onEachStore(t, 'A revocation and a change hold on every instance at once',
 
   // The operators' command line, over the same functions.
   await t.rejects(operate(runtime, 'key.change', { key: owner.keyId, ip_allow: ['198.51.100.1'] }), /127\.0\.0\.1/)
+  t.equal((await call(other, owner, 'GET', '/governance/policies')).status, 403)
   t.match(await operate(runtime, 'key.change', { key: owner.keyId, ip_allow: [], rph: 9 }), { ip_allow: [], rph: 9, rpm: 30 })
+  t.equal((await call(other, owner, 'GET', '/governance/policies')).status, 200, 'a list that was widened, where the narrower one is cached')
   const rotated = await operate(runtime, 'key.rotate', { key: owner.keyId, grace_hours: 1 })
   t.equal((await call(other, { ...owner, key: rotated.key }, 'GET', '/governance/policies')).status, 200)
   await t.rejects(operate(runtime, 'key.rotate', { key: owner.keyId }), /under way/)

@@ -84,6 +84,29 @@ t.test('reads a cached key no second time, and again when it is told that the re
   t.equal((await app.inject({ url: '/reload', headers })).statusCode, 401)
 })
 
+t.test('renews a cached record only when its epoch has passed, and always while epochs cannot be read', async (t) => {
+  let [current, epoch] = [record({ ipAllowlist: ['192.0.2.1'] }), 'e1']
+  const store = storeOf(() => current)
+  const app = await bareApp()
+  await app.register(authentication, { keys: store, epochs: { readEpoch: async () => { if (epoch === '') throw new Error('away'); return epoch } } })
+  app.get('/renew', { config: { access: 'key', scope: 'governance:read' } }, async (request) => ({ epoch: (await request.renewPrincipal?.())?.epoch, ranges: request.principal?.ipAllowlist }))
+  const renew = async (): Promise<object> => (await app.inject({ url: '/renew', headers })).json()
+  t.same(await renew(), { epoch: 'e1', ranges: ['192.0.2.1'] })
+  const reads = store.reads
+  current = record({ ipAllowlist: [] })
+  t.same(await renew(), { epoch: 'e1', ranges: ['192.0.2.1'] })
+  t.equal(store.reads, reads, 'the record at hand is the newest')
+  epoch = 'e2'
+  t.same(await renew(), { epoch: 'e2', ranges: [] })
+  t.same(await renew(), { epoch: 'e2', ranges: [] })
+  t.equal(store.reads, reads + 1, 'and is kept')
+  epoch = ''
+  current = record({ ipAllowlist: ['192.0.2.2'] })
+  t.same(await renew(), { epoch: '', ranges: ['192.0.2.2'] })
+  current = record({ state: 'revoked' })
+  t.equal((await app.inject({ url: '/renew', headers })).statusCode, 401)
+})
+
 t.test('stops an address that failed too often before the store is asked', async (t) => {
   const store = storeOf(() => null)
   const app = await bareApp()

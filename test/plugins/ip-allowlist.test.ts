@@ -56,6 +56,24 @@ t.test('judges again when the record is read again, so that a narrowed list hold
   t.match((await app.inject({ url: '/thing', remoteAddress: '198.51.100.1' })).json(), { code: 'ip_not_allowed' })
 })
 
+t.test('refuses nobody by a record that is stale, and lets every judge speak on the one that is read instead', async (t) => {
+  const app = await bareApp()
+  const renewed = [principal({ ipAllowlist: ['203.0.113.0/24'], epoch: 'e2' }), principal({ ipAllowlist: ['192.0.2.1'], epoch: 'e2' })]
+  const held = principal({ ipAllowlist: ['192.0.2.0/24'] })
+  leavePrincipal(app, held)
+  app.addHook('onRequest', async (request) => { request.renewPrincipal = async () => renewed.shift() ?? held })
+  await app.register(ipAllowlist)
+  const judged: string[] = []
+  app.principalJudges.push((_request, { epoch }) => { judged.push(epoch) })
+  const seen = route(app)
+  const from = async (remoteAddress: string): Promise<number> => (await app.inject({ url: '/thing', remoteAddress })).statusCode
+  t.same([await from('203.0.113.9'), await from('203.0.113.9'), await from('203.0.113.9')], [200, 403, 403], 'widened; another list; the record at hand is the newest')
+  t.equal(seen.calls, 1)
+  t.same(judged, ['e2'])
+  t.equal(await from('192.0.2.9'), 200)
+  t.same(judged, ['e2'], 'whoever passes is not asked about')
+})
+
 t.test('reads ranges strictly', async (t) => {
   for (const bad of ['', '1.2.3', '1.2.3.4/33', '1.2.3.4/-1', '1.2.3.4/8/8', '::/129', 'fe80::1%eth0', '1.2.3.4/', 'example.org']) t.throws(() => parseCidr(bad), bad)
 })
