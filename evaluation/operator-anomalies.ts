@@ -3,10 +3,10 @@ import { listAnomalies, readObservations, resumeKey, suspendKey, type AnomalyEve
 import { listNotices, type Act } from '../db/queries/key-events.ts'
 import { findKeysByIdOrPrefix, listKeysForBacktest, type KeyForOperator } from '../db/queries/system.ts'
 import type { Database } from '../db/client.ts'
-import type { AdmissionStore, Permission } from '../plugins/context.ts'
+import { KEY_CACHE_SECONDS, type AdmissionStore, type Permission } from '../plugins/context.ts'
 import { changeThresholds, type Thresholds } from '../plugins/lib/anomaly/thresholds.ts'
 import { createBacktest, type BacktestChange } from './backtest.ts'
-import { KEY_CACHE_SECONDS, OperationError, readLimitOrNull, readPermission, readRangesOf, readText } from './operator-arguments.ts'
+import { OperationError, readLimitOrNull, readPermission, readRangesOf, readText } from './operator-arguments.ts'
 
 const DAYS_MAX = 90
 const DAY_MS = 86_400_000

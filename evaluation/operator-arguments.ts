@@ -15,9 +15,6 @@ const DURATION = /^([1-9]\d{0,5})([smhd])$/
 const UNIT_MS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const ISO_DATE = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2}))?$/
 
-/** Seconds that an instance may serve a key record from its cache (plugins/authentication.ts, CACHE_TTL_MS). */
-export const KEY_CACHE_SECONDS = 10
-
 /** `usage`: the operator's input; `failed`: the state of the records; `unavailable`: a store is away. */
 export type OperationErrorKind = 'usage' | 'failed' | 'unavailable'
 

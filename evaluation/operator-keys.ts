@@ -1,9 +1,10 @@
 /** What an operator does to a key, as an organization's people do it from the console: rotation, limits and allowlist, its history. */
 import { listKeyEvents } from '../db/queries/key-events.ts'
 import type { KeyChange } from '../db/queries/keys.ts'
+import { KEY_CACHE_SECONDS } from '../plugins/context.ts'
 import { changeKey, GRACE_HOURS_DEFAULT, GRACE_HOURS_MAX, OBSERVED_DAYS, rotateKey, type KeyDeps } from './key-lifecycle.ts'
 import { actOf, oneKey } from './operator-anomalies.ts'
-import { KEY_CACHE_SECONDS, OperationError, readLimitOrNull, readRanges, readText } from './operator-arguments.ts'
+import { OperationError, readLimitOrNull, readRanges, readText } from './operator-arguments.ts'
 
 const EVENTS_MAX = 1000
 const EVENTS_DEFAULT = 50

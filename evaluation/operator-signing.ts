@@ -3,11 +3,11 @@ import type { Database, Db } from '../db/client.ts'
 import { insertKeyEvent, snapshotOf, type Act, type KeyAction } from '../db/queries/key-events.ts'
 import { lockKey, rotateSigningSecret } from '../db/queries/keys.ts'
 import { debugKey } from '../db/queries/system.ts'
-import type { AdmissionStore } from '../plugins/context.ts'
+import { KEY_CACHE_SECONDS, type AdmissionStore } from '../plugins/context.ts'
 import { newSigningSecret } from '../plugins/lib/hardened-signature.ts'
 import type { MasterKeys } from '../plugins/lib/sealed-secret.ts'
 import { actOf, oneKey, tellInstances } from './operator-anomalies.ts'
-import { KEY_CACHE_SECONDS, OperationError, readDuration, readText } from './operator-arguments.ts'
+import { OperationError, readDuration, readText } from './operator-arguments.ts'
 
 const GRACE_MS_DEFAULT = 24 * 3_600_000
 const GRACE_MAX = { ms: 7 * 86_400_000, text: '7d' }

@@ -12,15 +12,13 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { ApiError } from '../errors.ts'
-import { accessOf, type AdmissionStore, type KeyRecord, type KeyStore, type Principal } from './context.ts'
+import { accessOf, KEY_CACHE_SECONDS, type AdmissionStore, type KeyRecord, type KeyStore, type Principal } from './context.ts'
 import { bearerKeyOf, digestHexOf } from './lib/api-key.ts'
 import { failureBudget } from './lib/failure-budget.ts'
 import { assertOptions, FUNCTION, port, positiveWhole, required } from './lib/options.ts'
 import { sendRefusals } from './support/error-handler.ts'
 
 const CACHE_RECORDS_MAX = 10_000
-/** Changes make a record stale by its epoch, at once; this is for what changed without one, such as a hand in the database. */
-const CACHE_TTL_MS = 60_000
 const KNOWN_MAX = 100_000
 const KNOWN_TTL_MS = 3_600_000
 const FAILURES_PER_SECOND_MAX = 60
@@ -60,7 +58,7 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
   })
   const { keys, epochs, failures } = options
   const now = options.now ?? Date.now
-  const cache = new LRUCache<string, Principal>({ max: CACHE_RECORDS_MAX, ttl: CACHE_TTL_MS })
+  const cache = new LRUCache<string, Principal>({ max: CACHE_RECORDS_MAX, ttl: KEY_CACHE_SECONDS * 1000 })
   /** Keys that have authenticated here lately. Nobody is let in for it: it only says whose read does not wait for strangers. */
   const known = new LRUCache<string, true>({ max: KNOWN_MAX, ttl: KNOWN_TTL_MS })
   const firstReads = new Map<string, Promise<Principal | null>>()

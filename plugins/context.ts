@@ -8,6 +8,12 @@ import { ApiError, type ErrorCode } from '../errors.ts'
 
 export type Permission = 'governance:read' | 'governance:evaluate' | 'admin'
 
+/**
+ * Seconds that an instance may serve a key's record from its cache. A change makes the record stale by its epoch, at once; this is for what
+ * changed without one: a hand in the database, or instances that could not be told.
+ */
+export const KEY_CACHE_SECONDS = 60
+
 /** What kind of credential a route asks for. A route that declares none does not boot. */
 export type Access = 'key' | 'open' | 'result-token'
 

@@ -3,6 +3,7 @@
  * signal, or two signals of different families within an hour. Off, the event says what would have been done. A suspension is
  * committed before the instances are told, and a person can undo it.
  */
+import { KEY_CACHE_SECONDS } from '../context.ts'
 import type { DetectedAnomaly } from '../lib/anomaly/detector.ts'
 import { SIGNAL_TABLE, type Signal } from '../lib/anomaly/thresholds.ts'
 
@@ -72,7 +73,7 @@ export function anomalyResponse (options: AnomalyResponseOptions): (anomaly: Det
     try {
       await bumpEpoch(keyId)
     } catch (err) {
-      logger.error({ anomaly: id, key: keyId, reason: err instanceof Error ? err.name : 'unknown' }, 'a key was suspended, but the instances could not be told: they may serve it from cache for ten seconds')
+      logger.error({ anomaly: id, key: keyId, reason: err instanceof Error ? err.name : 'unknown' }, `a key was suspended, but the instances could not be told: they may serve it from cache for ${KEY_CACHE_SECONDS} s`)
     }
   }
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { CASES } from '../../bin/conformance/cases/index.ts'
 import { THREATS, type Threat } from '../../bin/conformance/definition.ts'
+import { KEY_CACHE_SECONDS } from '../../plugins/context.ts'
 import { LAYER_NAMES } from '../../plugins/index.ts'
 
 const page = readFileSync('docs/security-model.md', 'utf8')
@@ -42,4 +43,9 @@ t.test('each of the ten layers has its file, its test, and cases that judge it',
     t.ok(own.length > 0, `${layer}: its cases`)
     t.same(own.filter((id) => CASES.find((one) => one.id === id)?.parts.includes(layer) !== true), [], `${layer}: cases of another layer`)
   }
+})
+
+t.test('how long a changed key may be served by an instance that was not told is said as it is', async (t) => {
+  t.ok(readFileSync('docs/operations.md', 'utf8').includes(`may keep a record for up to ${KEY_CACHE_SECONDS} s.`))
+  t.ok(readFileSync('docs/signing.md', 'utf8').includes(`or within ${KEY_CACHE_SECONDS} seconds.`))
 })
