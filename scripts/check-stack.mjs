@@ -64,12 +64,14 @@ function judgeServices () {
     hold(service.read_only === true && service.cap_drop?.includes('ALL') && service.security_opt?.includes('no-new-privileges:true'), `${name} is not hardened`)
     hold(service.mem_limit !== undefined && service.pids_limit !== undefined && service.cpus !== undefined, `${name} has no limits`)
     hold(name === 'proxy' ? service.ports.every((port) => port.startsWith('127.0.0.1:')) : service.ports === undefined, `${name} is published beyond loopback`)
+    const ways = [service.networks ?? []].flatMap((networks) => Array.isArray(networks) ? networks : Object.keys(networks)).filter((network) => stack.networks[network]?.internal !== true)
+    hold(name === 'proxy' || name === 'worker' || (ways.length === 0 && (service.networks !== undefined || service.network_mode === 'none')), `${name} has a way out: ${ways.join(', ')}`)
     hold(name === 'secrets' || service.cap_add === undefined, `${name} adds capabilities`)
     hold(service.build !== undefined || /^[a-z]+:\d+(?:\.\d+)*-bookworm$/.test(service.image), `${name} does not pin its image`)
     hold(service.build !== undefined || service.healthcheck !== undefined, `${name} has no health check`)
     hold(!/password|secret|key/i.test(JSON.stringify(service.environment ?? {}).replace('POSTGRES_PASSWORD_FILE":"/run/flowbeacon/password', '')), `${name} has a secret in its environment`)
   }
-  say('every service is hardened, limited and checked; only the proxy is published, on loopback')
+  say('every service is hardened, limited and checked; only the proxy is published, on loopback, and only it and the worker have a way out')
 }
 
 /** Own rules: no linter with this in its rules is published as a package without fetching a binary. Returns the RUN commands by stage. */
