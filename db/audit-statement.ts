@@ -36,7 +36,7 @@ export function auditParameters (rows: readonly AuditRow[]): string[] {
 /** A PostgreSQL array literal of texts; null stays null. */
 export function arrayLiteral (values: readonly unknown[]): string {
   let text = '{'
-  for (const [at, value] of values.entries()) text += `${at === 0 ? '' : ','}${literalOf(value)}`
+  for (let at = 0; at < values.length; at++) text += at === 0 ? literalOf(values[at]) : `,${literalOf(values[at])}`
   return `${text}}`
 }
 
@@ -44,6 +44,7 @@ const NEEDS_ESCAPE = /[\\"]/
 
 function literalOf (value: unknown): string {
   if (value === null) return 'NULL'
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
   const text = String(value)
   return NEEDS_ESCAPE.test(text) ? `"${text.replace(/[\\"]/g, '\\$&')}"` : `"${text}"`
 }

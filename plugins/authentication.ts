@@ -161,12 +161,12 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
   async function load (digest: string): Promise<Principal | null> {
     const first = await find(digest)
     if (first === null) return null
-    if (lapseOf(first, now()) !== null) return { ...first, epoch: '' }
+    if (lapseOf(first, now()) !== null) return principalOf(first, '')
     const epoch = await readEpoch(first.keyId)
     // Without an epoch the record just read is the freshest there is, and it is not kept.
-    if (epoch === '') return { ...first, epoch }
+    if (epoch === '') return principalOf(first, epoch)
     const record = await find(digest)
-    return record === null ? null : keep(digest, { ...record, epoch })
+    return record === null ? null : keep(digest, principalOf(record, epoch))
   }
 
   async function readEpoch (keyId: string): Promise<string> {
@@ -186,7 +186,7 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
       request.principal = null
       throw invalidKey(lapse ?? 'unknown')
     }
-    const principal = { ...record, epoch }
+    const principal = principalOf(record, epoch)
     if (epoch !== '') keep(digest, principal)
     request.principal = principal
     return principal
@@ -211,6 +211,12 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
       throw new ApiError('unavailable', { cause, reason: 'key_store', headers: { 'retry-after': RETRY_AFTER_SECONDS } })
     }
   }
+}
+
+/** A caller of one shape, whatever its record has: every layer looks at it on every request, and looks of one shape are compiled. */
+function principalOf (record: KeyRecord, epoch: string): Principal {
+  const { keyId, orgId, prefix, permissions, ipAllowlist, perMinute, perHour, state, expiresAtMs, canaryLabel, signing, retiring, debugUntilMs } = record
+  return { keyId, orgId, prefix, permissions, ipAllowlist, perMinute, perHour, state, expiresAtMs, canaryLabel, signing, retiring, debugUntilMs, epoch }
 }
 
 /** Why a record does not authenticate at this time, or null. */

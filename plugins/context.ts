@@ -42,13 +42,13 @@ export interface KeyRecord {
   /** Unix milliseconds, or null for a key that does not expire. */
   readonly expiresAtMs: number | null
   /** Set on a canary key: where it was planted. */
-  readonly canaryLabel?: string
+  readonly canaryLabel?: string | undefined
   /** Set on a key of the hardened signature profile: its secrets, newest first. Such a key refuses the published profile. */
-  readonly signing?: readonly SigningSecret[]
+  readonly signing?: readonly SigningSecret[] | undefined
   /** Set on a key that another one replaces: values of `Deprecation` (RFC 9745) and `Sunset` (RFC 8594) on its answers. */
-  readonly retiring?: { readonly deprecation: string, readonly sunset: string }
+  readonly retiring?: { readonly deprecation: string, readonly sunset: string } | undefined
   /** Until then (Unix milliseconds) a refused signature's audit row says what differed. */
-  readonly debugUntilMs?: number
+  readonly debugUntilMs?: number | undefined
 }
 
 /** The caller, once authenticated. */

@@ -44,7 +44,16 @@ const rateLimits: FastifyPluginAsync<RateLimitsOptions> = async (app, options) =
 
   app.addHook('preParsing', function admit (request, reply, payload, done) {
     if (accessOf(request) !== 'key') return done(null, payload)
-    judge(request).then((verdict) => settle(request, reply, verdict)).then(() => done(null, payload), done)
+    judge(request).then((verdict) => {
+      let confirmed: Promise<void> | undefined
+      try {
+        confirmed = settle(request, reply, verdict)
+      } catch (err) {
+        return done(err instanceof Error ? err : new Error(String(err)))
+      }
+      if (confirmed === undefined) done(null, payload)
+      else confirmed.then(() => done(null, payload), done)
+    }, done)
   })
 
   // What layers 3 to 6 refused, and what was replayed, never reached the windows; its one round trip is this look at them.
@@ -88,11 +97,11 @@ const rateLimits: FastifyPluginAsync<RateLimitsOptions> = async (app, options) =
 
   async function judge (request: FastifyRequest): Promise<Exclude<AdmissionVerdict, { outcome: 'stale' }>> {
     for (let reloads = 0; reloads <= RELOADS_MAX; reloads++) {
-      const admission = admissionOf(request)
-      const admittedAloneMs = untold.take(admission.keyId)
+      const admission = admissionOf(request, untold.take(getPrincipal(request).keyId))
+      const { admittedAloneMs } = admission
       let verdict: AdmissionVerdict
       try {
-        verdict = await store.admit({ ...admission, admittedAloneMs })
+        verdict = await store.admit(admission)
       } catch (err) {
         untold.putBack(admission.keyId, admittedAloneMs)
         return await judgeLocally(request, err)
@@ -110,8 +119,8 @@ const rateLimits: FastifyPluginAsync<RateLimitsOptions> = async (app, options) =
     // A cached record cannot be checked against its epoch now, so it is read again.
     if (getPrincipal(request).epoch !== '') await rejudge(request, '')
     request.degraded = true
-    const { keyId, perMinute, perHour, replayId, replayTtlSeconds } = admissionOf(request)
-    const verdict = local.admit(keyId, perMinute, perHour, replayId, replayTtlSeconds)
+    const { keyId, perMinute, perHour } = getPrincipal(request)
+    const verdict = local.admit(keyId, perMinute, perHour, request.replayId, REPLAY_TTL_SECONDS)
     if (verdict.outcome === 'stale') throw new ApiError('internal_error', { cause: new Error('a local window has no epochs') })
     if (verdict.outcome === 'admitted') untold.add(keyId, Date.now())
     return verdict
@@ -124,9 +133,9 @@ const rateLimits: FastifyPluginAsync<RateLimitsOptions> = async (app, options) =
   }
 }
 
-function admissionOf (request: FastifyRequest): AdmissionRequest {
+function admissionOf (request: FastifyRequest, admittedAloneMs: readonly number[]): AdmissionRequest & { admittedAloneMs: readonly number[] } {
   const { keyId, epoch, perMinute, perHour } = getPrincipal(request)
-  return { keyId, epoch, perMinute, perHour, replayId: request.replayId, replayTtlSeconds: REPLAY_TTL_SECONDS }
+  return { keyId, epoch, perMinute, perHour, replayId: request.replayId, replayTtlSeconds: REPLAY_TTL_SECONDS, admittedAloneMs }
 }
 
 function setWindowHeaders (request: FastifyRequest, reply: FastifyReply): void {

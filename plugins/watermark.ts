@@ -9,6 +9,7 @@
  */
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { LRUCache } from 'lru-cache'
 import { ERROR_CATALOGUE } from '../errors.ts'
 import { routeOf, type AuditRow, type AuditSink, type RefusalCounter } from './context.ts'
 import { normaliseAddress } from './lib/cidr.ts'
@@ -25,6 +26,7 @@ export { verifyWatermark } from './lib/watermark-id.ts'
 const SECRET_BYTES_MIN = 32
 const USER_AGENT_CHARS_MAX = 256
 const PATH_HASH_CHARS = 32
+const PATH_HASHES_MAX = 1000
 const UNKNOWN_ADDRESS = '0.0.0.0'
 const RETRY_AFTER_SECONDS = '2'
 
@@ -58,6 +60,8 @@ const watermark: FastifyPluginAsync<WatermarkOptions> = async (app, options) => 
   const { secret, audit, refusals } = options
   const instance = options.instance ?? 'local'
   const now = options.now ?? Date.now
+  /** Partners ask for few paths many times. */
+  const pathHashes = new LRUCache<string, string>({ max: PATH_HASHES_MAX })
   sendRefusals(app)
   if (!app.hasRequestDecorator('clientAddress')) app.decorateRequest('clientAddress', null)
 
@@ -83,7 +87,7 @@ const watermark: FastifyPluginAsync<WatermarkOptions> = async (app, options) => 
     }
     const retiring = request.principal?.retiring
     if (retiring !== undefined) reply.header('deprecation', retiring.deprecation).header('sunset', retiring.sunset)
-    audit.record(rowOf(request, reply)).then(() => payload, (cause: unknown) => withhold(request, reply, payload, cause)).then((answer) => done(null, answer), done)
+    audit.record(rowOf(request, reply)).then(() => done(null, payload), (cause: unknown) => { withhold(request, reply, payload, cause).then((answer) => done(null, answer), done) })
   })
 
   function watermarkOf (request: FastifyRequest): string {
@@ -121,6 +125,12 @@ const watermark: FastifyPluginAsync<WatermarkOptions> = async (app, options) => 
     }
   }
 
+  function pathHashOf (path: string): string {
+    let hashed = pathHashes.get(path)
+    if (hashed === undefined) pathHashes.set(path, hashed = hmacSha256Hex(secret, path).slice(0, PATH_HASH_CHARS))
+    return hashed
+  }
+
   function rowOf (request: FastifyRequest, reply: FastifyReply): AuditRow {
     const { principal, refusal } = request
     return {
@@ -131,7 +141,7 @@ const watermark: FastifyPluginAsync<WatermarkOptions> = async (app, options) => 
       keyPrefix: principal?.prefix ?? null,
       method: request.method,
       route: routeOf(request).url ?? '*',
-      pathHash: hmacSha256Hex(secret, pathOf(request.raw.url ?? '')).slice(0, PATH_HASH_CHARS),
+      pathHash: pathHashOf(pathOf(request.raw.url ?? '')),
       status: reply.statusCode,
       code: refusal?.code ?? null,
       reason: refusal?.reason ?? null,

@@ -44,9 +44,13 @@ export function readSignatureParts (header: string, macName: 'v1' | 'v2', once: 
 }
 
 const PUBLISHED_PARTS = new Map([['t', TIMESTAMP]])
+/** The header as nearly everybody writes it: read at once, to the same result. */
+const USUAL = /^t=([1-9]\d{0,10}),v1=([0-9a-f]{64})$/
 
 /** Reads `t=<unix seconds>,v1=<64 lowercase hex>`; see `readSignatureParts`. */
 export function parseSignatureHeader (header: string): SignatureHeader | null {
+  const usual = USUAL.exec(header)
+  if (usual?.[1] !== undefined && usual[2] !== undefined) return { timestamp: usual[1], timestampSeconds: Number(usual[1]), macs: [Buffer.from(usual[2], 'hex')] }
   const parts = readSignatureParts(header, 'v1', PUBLISHED_PARTS)
   const timestamp = parts?.values.get('t')
   return parts === null || timestamp === undefined ? null : { timestamp, timestampSeconds: Number(timestamp), macs: parts.macs }

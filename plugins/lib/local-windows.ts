@@ -44,9 +44,10 @@ export function localWindows (options: LocalWindowsOptions): LocalWindows {
   }
 
   function windowOf (keyId: string, limits: { perMinute: number, perHour: number }): SlidingWindow {
-    const window = windows.get(keyId) ?? new SlidingWindow(limits)
-    window.setLimits(limits)
-    return window
+    const known = windows.get(keyId)
+    if (known === undefined) return new SlidingWindow(limits)
+    known.setLimits(limits)
+    return known
   }
 
   return {

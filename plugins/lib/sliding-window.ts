@@ -30,9 +30,12 @@ export type WindowVerdict =
 
 /** Throws RangeError for a limit that is not a whole number from 1 to 100 000. */
 export function assertLimits (limits: WindowLimits): void {
-  for (const [name, value] of [['perMinute', limits.perMinute], ['perHour', limits.perHour]] as const) {
-    if (!Number.isInteger(value) || value < 1 || value > LIMIT_MAX) throw new RangeError(`${name} must be a whole number from 1 to ${LIMIT_MAX}, not ${value}`)
-  }
+  assertLimit('perMinute', limits.perMinute)
+  assertLimit('perHour', limits.perHour)
+}
+
+function assertLimit (name: string, value: number): void {
+  if (!Number.isInteger(value) || value < 1 || value > LIMIT_MAX) throw new RangeError(`${name} must be a whole number from 1 to ${LIMIT_MAX}, not ${value}`)
 }
 
 export class SlidingWindow {
@@ -111,7 +114,7 @@ export class SlidingWindow {
   #clock (nowMs: number): { now: number, clockMs: number, behindMs: number } {
     // Everything has left both windows; this also keeps a long rest from looking like a step back of the u32 clock.
     if (nowMs - this.#newestMs >= HOUR_MS) this.#count = this.#position = 0
-    const now = Math.floor(nowMs) % WRAP
+    const now = Math.floor(nowMs) >>> 0
     const sinceNewest = this.#count === 0 ? 0 : elapsed(now, this.#nthNewest(1))
     if (sinceNewest < STEPPED_BACK) return { now, clockMs: Math.floor(nowMs), behindMs: 0 }
     const behindMs = WRAP - sinceNewest
@@ -150,5 +153,5 @@ export class SlidingWindow {
 
 /** Milliseconds from `earlier` to `later` on a clock that wraps at 2^32. */
 function elapsed (later: number, earlier: number): number {
-  return (later - earlier + WRAP) % WRAP
+  return (later - earlier) >>> 0
 }

@@ -108,14 +108,10 @@ export function createCircuit (options: CircuitOptions): Circuit {
       if (inFlight >= inFlightMax) return Promise.reject(new CircuitOpenError('the store is asked for more than it may be at once'))
       const begun = generation
       inFlight++
-      return within(begin(work)).then((result) => {
+      return within(begin(work), (failure) => {
         inFlight--
-        if (begun === generation) failures = 0
-        return result
-      }, (err: unknown) => {
-        inFlight--
-        learn(err, begun)
-        throw err
+        if (failure !== undefined) learn(failure, begun)
+        else if (begun === generation) failures = 0
       })
     },
     stop () {
@@ -153,7 +149,7 @@ interface Waiting { readonly begunTick: number, readonly expire: () => void }
  * which this process could listen counts: a pause of its own uses up one tick at most, whenever it comes. Timers run before sockets are
  * read, so what arrived during the last tick is read before it is called late. An answer has the deadline, and up to a tick more.
  */
-function deadlines (deadlineMs: number): <T>(work: Promise<T>) => Promise<T> {
+function deadlines (deadlineMs: number): <T>(work: Promise<T>, onSettled?: (failure: Error | undefined) => void) => Promise<T> {
   const waiting = new Set<Waiting>()
   let tick = 0
   let clock: NodeJS.Timeout | undefined
@@ -171,16 +167,20 @@ function deadlines (deadlineMs: number): <T>(work: Promise<T>) => Promise<T> {
     }
   }
 
-  return (work) => new Promise((resolve, reject) => {
-    const one = { begunTick: tick, expire: () => reject(new SilenceError(`no answer in ${deadlineMs} ms`)) }
+  return (work, onSettled) => new Promise((resolve, reject) => {
+    let isSettled = false
+    /** True once: for the answer or for the deadline, whichever comes first. */
+    const settle = (failure?: Error): boolean => {
+      if (isSettled) return false
+      isSettled = true
+      waiting.delete(one)
+      onSettled?.(failure)
+      return true
+    }
+    const fail = (failure: Error): void => { if (settle(failure)) reject(failure) }
+    const one = { begunTick: tick, expire: () => fail(new SilenceError(`no answer in ${deadlineMs} ms`)) }
     waiting.add(one)
     clock ??= setInterval(strike, deadlineMs / DEADLINE_TICKS)
-    work.then((result) => {
-      waiting.delete(one)
-      resolve(result)
-    }, (err: unknown) => {
-      waiting.delete(one)
-      reject(err instanceof Error ? err : new Error(String(err)))
-    })
+    work.then((result) => { if (settle()) resolve(result) }, (err: unknown) => fail(err instanceof Error ? err : new Error(String(err))))
   })
 }

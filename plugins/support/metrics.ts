@@ -74,7 +74,7 @@ export function createMetrics (): Metrics {
   const circuitOpen = new Gauge({ name: 'flowbeacon_circuit_open', help: '1 while a part of a store is away and not asked; the shard is empty but for a cluster', labelNames: ['store', 'shard'], registers: [registry] })
   const circuitOpened = new Counter({ name: 'flowbeacon_circuit_opened_total', help: 'How often a circuit opened', labelNames: ['store', 'shard'], registers: [registry] })
   // All ten are there from the first scrape: a series that appears late reads as a gap.
-  for (const layer of Object.keys(JUDGES)) passed.add(layer, () => ({ layer }), 0)
+  const layers = new Map(Object.entries(JUDGES).map(([layer, accesses]) => [layer, { accesses, pass: passed.adder(layer, { layer }), time: layerSeconds.adder(layer) }]))
 
   return {
     registry,
@@ -83,13 +83,14 @@ export function createMetrics (): Metrics {
       if (state === 'open') circuitOpened.inc({ store, shard })
     },
     observeLayer (layer, microseconds, request) {
-      if (!JUDGES[layer].includes(accessOf(request)) || refusingLayer(request) === layer) return
-      passed.add(layer, () => ({ layer }))
-      layerSeconds.add(layer, microseconds / 1e6)
+      const known = layers.get(layer)
+      if (known === undefined || !known.accesses.includes(accessOf(request)) || refusingLayer(request) === layer) return
+      known.pass()
+      known.time(microseconds / 1e6)
     },
     observeRefusal (microseconds, request) {
       const layer = refusingLayer(request)
-      if (layer !== null) layerSeconds.add(layer, microseconds / 1e6)
+      if (layer !== null) layers.get(layer)?.time(microseconds / 1e6)
     },
     observeRequest (request, reply) {
       const route = routeOf(request).url ?? '*'

@@ -9,6 +9,8 @@ interface Count<T extends string> { readonly labels: LabelValues<T>, count: numb
 export interface CountTally<T extends string> {
   /** One more of what `key` stands for; `labelsOf` tells its labels the first time. */
   add (key: string, labelsOf: () => LabelValues<T>, count?: number): void
+  /** One more of what these labels stand for each time it is called; the series is there from now on. */
+  adder (key: string, labels: LabelValues<T>): () => void
 }
 
 export function countTally<T extends string> (configuration: CounterConfiguration<T>): CountTally<T> {
@@ -21,6 +23,11 @@ export function countTally<T extends string> (configuration: CounterConfiguratio
     }
   })
   return {
+    adder (key, labels) {
+      const known = counts.get(key) ?? { labels, count: 0 }
+      counts.set(key, known)
+      return () => { known.count++ }
+    },
     add (key, labelsOf, count = 1) {
       const known = counts.get(key)
       if (known === undefined) counts.set(key, { labels: labelsOf(), count })
@@ -50,8 +57,26 @@ export class LatencyTally<T extends string> extends Histogram<T> {
   }
 
   add (labelValue: string, seconds: number): void {
+    this.#addTo(this.#spreadOf(labelValue), seconds)
+  }
+
+  /** Adds to one label value: for who has few of them and adds to them all the time. */
+  adder (labelValue: string): (seconds: number) => void {
+    let spread: Spread | undefined
+    // None before the first value: a series without one says that something was measured.
+    return (seconds) => {
+      spread ??= this.#spreadOf(labelValue)
+      this.#addTo(spread, seconds)
+    }
+  }
+
+  #spreadOf (labelValue: string): Spread {
     let spread = this.#spreads.get(labelValue)
     if (spread === undefined) this.#spreads.set(labelValue, spread = { buckets: new Array<number>(this.#bounds.length + 1).fill(0), sum: 0, count: 0 })
+    return spread
+  }
+
+  #addTo (spread: Spread, seconds: number): void {
     let at = 0
     while (at < this.#bounds.length && seconds > (this.#bounds[at] ?? 0)) at++
     spread.buckets[at] = (spread.buckets[at] ?? 0) + 1

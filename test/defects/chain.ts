@@ -85,8 +85,8 @@ export const CHAIN: readonly Defect[] = [
   {
     name: 'cached-without-epoch',
     file: 'plugins/authentication.ts',
-    line: "if (epoch === '') return { ...first, epoch }",
-    instead: "if (epoch === '') return keep(digest, { ...first, epoch })",
+    line: "if (epoch === '') return principalOf(first, epoch)",
+    instead: "if (epoch === '') return keep(digest, principalOf(first, epoch))",
     breaks: 'while epochs cannot be read every request reads the key store',
     tests: ['test/plugins/authentication.test.ts']
   },

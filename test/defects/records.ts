@@ -7,7 +7,7 @@ export const RECORDS: readonly Defect[] = [
   {
     name: 'answer-before-its-row',
     file: 'plugins/watermark.ts',
-    line: 'audit.record(rowOf(request, reply)).then(() => payload, (cause: unknown) => withhold(request, reply, payload, cause)).then((answer) => done(null, answer), done)',
+    line: 'audit.record(rowOf(request, reply)).then(() => done(null, payload), (cause: unknown) => { withhold(request, reply, payload, cause).then((answer) => done(null, answer), done) })',
     instead: 'audit.record(rowOf(request, reply)).catch(() => {}); done(null, payload)',
     breaks: 'layer 9: no answer leaves before its row is durable',
     tests: ['test/plugins/watermark.test.ts']
