@@ -73,22 +73,26 @@ const signature: FastifyPluginAsync<SignatureOptions> = async (app, options) => 
     if (header === undefined && required) throw new ApiError('signature_missing')
     const parse: (text: string) => (SignatureHeader & { nonce?: undefined }) | HardenedHeader | null = request.principal?.signing === undefined ? parseSignatureHeader : parseHardenedHeader
     const parsed = header === undefined ? null : parse(String(header))
-    if (header !== undefined && parsed === null) throw invalid('grammar', request)
-    if (parsed !== null && Math.abs(Math.floor(now() / 1000) - parsed.timestampSeconds) > TOLERANCE_SECONDS) throw invalid('clock', request)
+    if (header !== undefined && parsed === null) return refuse('grammar', request, done)
+    if (parsed !== null && Math.abs(Math.floor(now() / 1000) - parsed.timestampSeconds) > TOLERANCE_SECONDS) return refuse('clock', request, done)
 
     if (parsed?.nonce !== undefined) {
       verifyHardened(request, reply, payload, parsed).then((again) => done(null, again), done)
       return
     }
     if (!hasBody(request)) {
-      judge(request, key, parsed, EMPTY)
-      return done(null, payload)
+      return isRight(request, key, parsed, EMPTY) ? done(null, payload) : refuse('mac', request, done)
     }
-    takeBody(request, reply, payload, { bytesMax: bodyBytesMax, deadlineMs }).then((body) => {
-      judge(request, key, parsed, body)
-      return replayed(body)
-    }).then((again) => done(null, again), done)
+    takeBody(request, reply, payload, { bytesMax: bodyBytesMax, deadlineMs })
+      .then((body) => isRight(request, key, parsed, body) ? replayed(body) : null)
+      .then((again) => again === null ? refuse('mac', request, done) : done(null, again), done)
   })
+
+  /** By the key as it is: a revocation comes first, and whoever asked for an explanation a moment ago gets it. */
+  function refuse (check: RefusedBy, request: FastifyRequest, done: (err: Error) => void): void {
+    if (request.renewPrincipal === null) return done(invalid(check, request))
+    request.renewPrincipal().then(() => done(invalid(check, request)), done)
+  }
 
   async function verifyHardened (request: FastifyRequest, reply: FastifyReply, payload: RequestPayload, { timestamp, nonce, macs }: HardenedHeader): Promise<RequestPayload> {
     const body = hasBody(request) ? await takeBody(request, reply, payload, { bytesMax: bodyBytesMax, deadlineMs }) : null
@@ -136,12 +140,13 @@ const signature: FastifyPluginAsync<SignatureOptions> = async (app, options) => 
   }
 }
 
-function judge (request: FastifyRequest, key: string, parsed: SignatureHeader | null, body: Buffer): void {
+function isRight (request: FastifyRequest, key: string, parsed: SignatureHeader | null, body: Buffer): boolean {
   request.rawBody = body
-  if (parsed === null) return
+  if (parsed === null) return true
   const expected = macOf({ key, timestamp: parsed.timestamp, method: request.method, path: pathOf(request.raw.url ?? ''), body })
-  if (!anyMacMatches(parsed.macs, expected)) throw invalid('mac', request)
+  if (!anyMacMatches(parsed.macs, expected)) return false
   if (STATE_CHANGING.has(request.method)) request.replayId = expected.toString('hex').slice(0, REPLAY_ID_CHARS)
+  return true
 }
 
 // The raw key has served once this layer has it; nothing later may find it on the request.

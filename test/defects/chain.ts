@@ -117,8 +117,8 @@ export const CHAIN: readonly Defect[] = [
   {
     name: 'future-signatures',
     file: 'plugins/signature.ts',
-    line: "if (parsed !== null && Math.abs(Math.floor(now() / 1000) - parsed.timestampSeconds) > TOLERANCE_SECONDS) throw invalid('clock', request)",
-    instead: "if (parsed !== null && Math.floor(now() / 1000) - parsed.timestampSeconds > TOLERANCE_SECONDS) throw invalid('clock', request)",
+    line: "if (parsed !== null && Math.abs(Math.floor(now() / 1000) - parsed.timestampSeconds) > TOLERANCE_SECONDS) return refuse('clock', request, done)",
+    instead: "if (parsed !== null && Math.floor(now() / 1000) - parsed.timestampSeconds > TOLERANCE_SECONDS) return refuse('clock', request, done)",
     breaks: 'layer 3: a signature from the future is refused',
     tests: ['test/plugins/signature.test.ts']
   },

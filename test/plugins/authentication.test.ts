@@ -1,6 +1,6 @@
 import t from 'tap'
 import authentication from '../../plugins/authentication.ts'
-import type { KeyRecord } from '../../plugins/context.ts'
+import { KEY_CACHE_SECONDS, type KeyRecord } from '../../plugins/context.ts'
 import { digestOf } from '../../plugins/lib/api-key.ts'
 import { bareApp, KEY, NOW_MS, record, route } from '../helper/bare.ts'
 
@@ -82,6 +82,27 @@ t.test('reads a cached key no second time, and again when it is told that the re
   t.equal(store.reads, reads)
   current = record({ state: 'revoked' })
   t.equal((await app.inject({ url: '/reload', headers })).statusCode, 401)
+})
+
+t.test('reads a cached record again when it is as old as operators are told', async (t) => {
+  let agedMs = 0
+  const { now } = performance
+  performance.now = () => now.call(performance) + agedMs
+  t.teardown(() => { performance.now = now })
+  const store = storeOf(() => record())
+  const app = await bareApp()
+  await app.register(authentication, { keys: store, epochs: { readEpoch: async () => 'e1' } })
+  route(app)
+  const reads: number[] = []
+  for (const at of [0, KEY_CACHE_SECONDS * 500, KEY_CACHE_SECONDS * 1000 + 1]) {
+    agedMs = at
+    // The cache reads its clock once a millisecond.
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    await app.inject({ url: '/thing', headers })
+    reads.push(store.reads)
+  }
+  t.equal(reads[0], reads[1])
+  t.ok((reads[2] ?? 0) > (reads[1] ?? 0))
 })
 
 t.test('renews a cached record only when its epoch has passed, and always while epochs cannot be read', async (t) => {
