@@ -83,11 +83,16 @@ function frameworkRefusal (err: FastifyError | Error): ErrorCode | undefined {
 // Ajv's messages name rules and fields of the schema; a property name is the caller's own, so it stands only in the path.
 function validationProblems (err: FastifyError | Error): FieldProblem[] | null {
   if (!('validation' in err) || err.validation === undefined) return null
-  return err.validation.map((problem) => {
+  const problems = err.validation
+  // What a field may be, where the schema counts it up: Ajv reports each of the values, and then that none of them was met.
+  const choices = new Map<string, unknown[]>()
+  for (const { keyword, instancePath, params } of problems) if (keyword === 'const') choices.set(instancePath, [...choices.get(instancePath) ?? [], params['allowedValue']])
+  const told = [...choices].map(([path, values]) => ({ path, reason: `must be ${values.map((value) => JSON.stringify(value)).join(' or ')}` }))
+  return [...told, ...problems.filter(({ instancePath }) => !choices.has(instancePath)).map((problem) => {
     const extra: unknown = problem.params['additionalProperty']
     const field = typeof extra === 'string' ? `/${extra.slice(0, 64).replace(/~/g, '~0').replace(/\//g, '~1')}` : ''
     return { path: `${problem.instancePath}${field}`, reason: problem.message ?? 'is not valid' }
-  })
+  })]
 }
 
 // The cause's message may hold bound values or parts of a body; its name, code and stack frames do not.

@@ -18,6 +18,7 @@ const DAY_MS = 86_400_000
 const KEY_ID = /^key_[0-9A-HJKMNP-TV-Z]{26}$/
 const EVENT_ID = /^kev_[0-9A-HJKMNP-TV-Z]{26}$/
 const SHOWN_ONCE = 'Store the key now: it is shown this once and cannot be read again.'
+const BOTH_SHOWN_ONCE = 'Store the key and its signing secret now: they are shown this once and cannot be read again.'
 const RETRY_AFTER_SECONDS = '2'
 
 interface KeyParams { Params: { id: string } }
@@ -87,8 +88,9 @@ export default async function keys (app: FastifyInstance, deps: ConsoleDeps): Pr
     const { made, before } = rotated
     request.onUnsent = async () => { await undoRotation(keyDeps(), orgId, before.id, made.row.id, { ...act, reason: 'the answer that held the new key could not be sent' }) }
     // The key is shown whatever happened afterwards: nobody could ask for it again.
-    const warning = rotated.told ? SHOWN_ONCE : `${SHOWN_ONCE} The running instances could not be told yet: a key that this rotation ended may work for some seconds more.`
-    return { ok: true, data: { ...shownOnce(made, deps.now()), warning, replaced: onWire(before, deps.now()) } }
+    const shown = shownOnce(made, deps.now())
+    const warning = rotated.told ? shown.warning : `${shown.warning} The running instances could not be told yet: a key that this rotation ended may work for some seconds more.`
+    return { ok: true, data: { ...shown, warning, replaced: onWire(before, deps.now()) } }
   })
 
   app.get<KeyParams & Page>('/keys/:id/events', { schema: { querystring: PageQuery, response: { 200: success(KeyEventList) } } }, async (request) => {
@@ -167,8 +169,9 @@ function untold (detail: string): ApiError {
   return new ApiError('unavailable', { detail, reason: 'windows', headers: { 'retry-after': RETRY_AFTER_SECONDS } })
 }
 
-function shownOnce ({ row, key, signingSecret }: MadeKey, nowMs: number): object {
-  return { ...onWire(row, nowMs), key, ...(signingSecret === null ? {} : { signing_secret: signingSecret }), warning: SHOWN_ONCE }
+function shownOnce ({ row, key, signingSecret }: MadeKey, nowMs: number): { warning: string } {
+  const once = signingSecret === null ? { key, warning: SHOWN_ONCE } : { key, signing_secret: signingSecret, warning: BOTH_SHOWN_ONCE }
+  return { ...onWire(row, nowMs), ...once }
 }
 
 function onWire (row: KeyRow, nowMs: number): object {

@@ -40,6 +40,9 @@ await onEachStore(t, 'The console', async (t, stores) => {
     const [newest] = (await ask(url, person, 'GET', `/audit?watermark=${String(listed.body.meta.watermark)}`)).body.data.requests
     t.match(newest, { actor: 'session:ada', key_prefix: null, method: 'GET' })
 
+    const hardened = (await ask(url, person, 'POST', '/keys', { ...READ, signing_profile: 'hardened' })).body.data
+    t.match([made.body.data.warning, hardened.warning, hardened.signing_secret], [/^Store the key now/, /^Store the key and its signing secret now/, /^fbs_[0-9a-f]{64}$/])
+
     const gone = await ask(url, person, 'DELETE', `/keys/${id}?reason=over`)
     t.match(gone.body, { ok: true, data: { id, state: 'revoked' } })
     t.equal((await call(url, caller, 'GET', '/governance/policies')).status, 401, 'at once')
@@ -121,6 +124,11 @@ await onEachStore(t, 'The console', async (t, stores) => {
       if (ok) made++
     }
     t.equal((await ask(url, person, 'GET', '/keys', undefined, {})).body.data.keys.length, made + 1, 'what was refused made nothing')
+    const [{ id }] = (await ask(url, person, 'GET', '/keys')).body.data.keys
+    for (const [method, path, body] of [['PATCH', `/keys/${String(id)}`, { rpm: 1 }], ['DELETE', `/keys/${String(id)}`, undefined], ['POST', `/keys/${String(id)}/rotate`, undefined], ['POST', '/scenarios/import', { blueprints: [{ blueprint: FLOW }] }]] as const) {
+      expectRefusal(t, await ask(url, person, method, path, body, { 'sec-fetch-site': 'cross-site' }), 'cross_origin_refused', `${method} ${path}`)
+    }
+    t.equal((await ask(url, person, 'GET', `/keys/${String(id)}/events`)).body.data.events.length, 1, 'nothing was done to the key')
     for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x']) {
       const answer = await send(url, 'POST', `${C}/keys`, { cookie: person.cookie, 'content-type': type, 'sec-fetch-site': 'same-origin' }, JSON.stringify(READ))
       expectRefusal(t, answer, 'unsupported_media_type', type)
@@ -137,6 +145,7 @@ await onEachStore(t, 'The console', async (t, stores) => {
       { ...READ, ip_allowlist: ['10.0.0.0/33'] }, { ...READ, ip_allowlist: ['localhost'] }, { ...READ, expires_at: 'tomorrow' }, { ...READ, expires_at: '2020-01-01T00:00:00Z' }, { ...READ, signing_profile: 'none' },
       { ...READ, org_id: 'org_other' }, { ...READ, canary_label: 'x' }
     ]) expectRefusal(t, await ask(url, person, 'POST', '/keys', body), 'malformed_request', JSON.stringify(body))
+    t.same((await ask(url, person, 'POST', '/keys', { ...READ, permissions: ['root'] })).body.detail, [{ path: '/permissions/0', reason: 'must be "governance:read" or "governance:evaluate" or "admin"' }])
     expectRefusal(t, await ask(url, person, 'GET', '/keys?limit=0'), 'malformed_request', 'limit')
     expectRefusal(t, await ask(url, person, 'GET', '/keys?cursor=AAAA'), 'malformed_request', 'cursor')
     t.equal((await ask(url, person, 'GET', '/keys')).body.data.keys.length, 1)

@@ -62,6 +62,11 @@ await onEachStore(t, 'Both keys work until the grace is over, to the second', as
   const last = { orgId: old.orgId, keyId: instead.body.data.id, key: instead.body.data.key }
   t.same([(await read({ ...last, key: again.body.data.key })).status, (await read(third)).status, (await read(last)).status], [401, 200, 200], 'force ends a successor made before')
   t.equal(instead.body.data.expires_at, data.expires_at, 'the expiry stays')
+
+  const ending = new Date(nowMs + 1.5 * HOUR_MS).toISOString()
+  const soon = await newCaller(runtime, { expires: ending })
+  const short = await ask(url, await signIn(soon.orgId, {}, { lifeSeconds: 60 * 86_400 }), 'POST', `/keys/${soon.keyId}/rotate`, { grace_period_hours: 2 })
+  t.match(short.body.data, { expires_at: ending, replaced: { grace_until: ending, expires_at: ending } }, 'a grace ends with the key\'s own expiry')
 })
 
 await onEachStore(t, 'A revocation and a change hold on every instance at once', async (t, stores) => {
@@ -94,6 +99,10 @@ await onEachStore(t, 'A revocation and a change hold on every instance at once',
   for (const body of [{}, { confirm: true }, { state: 'active' }, { rpm: null }]) t.equal((await ask(url, person, 'PATCH', `/keys/${owner.keyId}`, body)).status, 400)
   const { events } = (await ask(url, person, 'GET', `/keys/${owner.keyId}/events`)).body.data
   t.match(events.map(({ action, before, after }: any) => [action, before?.rpm, after.rpm]), [['changed', 30, 30], ['changed', 60, 30], ['created', undefined, 60]])
+
+  const guessed = await newCaller(runtime)
+  t.equal((await send(url, 'GET', `${P}/governance/policies`, { authorization: `Bearer ${guessed.key}`, 'x-fb-signature': `t=${Math.floor(Date.now() / 1000)},v1=${'a'.repeat(64)}` })).status, 403)
+  t.equal((await ask(url, await signIn(guessed.orgId), 'PATCH', `/keys/${guessed.keyId}`, { ip_allowlist: ['203.0.113.0/24'] })).status, 200, 'whoever cannot sign is not the owner, whose addresses are kept')
 
   // The operators' command line, over the same functions.
   await t.rejects(operate(runtime, 'key.change', { key: owner.keyId, ip_allow: ['198.51.100.1'] }), /127\.0\.0\.1/)
