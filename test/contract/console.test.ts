@@ -187,24 +187,22 @@ await onEachStore(t, 'The console', async (t, stores) => {
   })
 
   await t.test('Without the secret there is no console', async (t) => {
-    const { runtime, url } = await start(stores, { RUN_WORKER: 'false' })
-    t.teardown(() => runtime.close())
+    const bare = await front(t, runtime, { secrets: { ...runtime.config.secrets, nextAuth: null } })
     const { orgId } = await newCaller(runtime)
-    expectRefusal(t, await ask(url, await signIn(orgId), 'GET', '/keys'), 'not_found', 'no such route')
+    expectRefusal(t, await ask(bare, await signIn(orgId), 'GET', '/keys'), 'not_found', 'no such route')
   })
 
   await t.test('One session and one address have their limits', async (t) => {
-    const { runtime, url } = await start(stores, { ...ENV, CONSOLE_LIMIT_RPM: '3' })
-    t.teardown(() => runtime.close())
+    const narrow = await front(t, runtime, { consoleLimitPerMinute: 3 })
     const { orgId } = await newCaller(runtime)
     const ada = await signIn(orgId, { sub: 'ada' })
     const eve = await signIn(orgId, { sub: 'eve' })
     const statuses = []
-    for (let count = 0; count < 5; count++) statuses.push((await ask(url, ada, 'GET', '/keys')).status)
+    for (let count = 0; count < 5; count++) statuses.push((await ask(narrow, ada, 'GET', '/keys')).status)
     t.same(statuses, [200, 200, 200, 429, 429])
-    t.equal((await ask(url, eve, 'GET', '/keys')).status, 200, 'another person')
-    let answer = await ask(url, null, 'GET', '/keys')
-    for (let count = 0; count < 10; count++) answer = await ask(url, null, 'GET', '/keys')
+    t.equal((await ask(narrow, eve, 'GET', '/keys')).status, 200, 'another person')
+    let answer = await ask(narrow, null, 'GET', '/keys')
+    for (let count = 0; count < 10; count++) answer = await ask(narrow, null, 'GET', '/keys')
     expectRefusal(t, answer, 'rate_limited', 'an address')
     t.ok(Number(answer.headers.get('retry-after')) >= 1)
   })
