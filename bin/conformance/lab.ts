@@ -86,8 +86,19 @@ export class Lab {
 
   /** One request over a connection of its own. Null when the connection ended without an answer. */
   async ask (asked: Asked = {}): Promise<Answer | null> {
-    const { answers } = await this.say(this.bytes(asked), { isHead: asked.method === 'HEAD' }, asked)
-    return answers[0] ?? null
+    const attempt = async (): Promise<Answer | null> => (await this.say(this.bytes(asked), { isHead: asked.method === 'HEAD' }, asked)).answers[0] ?? null
+    const { limited } = this.settings.named
+    return limited !== undefined && asked.key === limited ? await attempt() : await this.patiently(attempt)
+  }
+
+  /** Asks again when the address has failed too often, which is no judgement on what was asked: such a 429 tells of no key's window. */
+  async patiently (attempt: () => Promise<Answer | null>): Promise<Answer | null> {
+    for (let retries = 0; ; retries++) {
+      const answer = await attempt()
+      const seconds = Number(answer?.headers['retry-after'])
+      if (answer?.status !== 429 || answer.headers['x-ratelimit-limit'] !== undefined || !(seconds <= RETRY_SECONDS_MAX) || retries === RETRIES_MAX) return answer
+      await this.pace.wait(seconds)
+    }
   }
 
   /** Like `ask`, for a request that will be admitted: with a key that has quota left, again when it is told to wait. */

@@ -5,6 +5,8 @@ import { verdictOf } from './expect.ts'
 import { UsageError } from './inputs.ts'
 import type { Lab } from './lab.ts'
 
+const OTHER_SCHEME = 'does the service speak there, and is it http:// or https://?'
+
 export interface RunOptions {
   /** Told before each case. Default none. */
   onCase?: (number: number, total: number, attack: AttackCase) => void
@@ -27,15 +29,20 @@ export async function runCases (lab: Lab, options: RunOptions = {}): Promise<Fin
 }
 
 async function assertServed (lab: Lab): Promise<void> {
+  const { target } = lab.settings
   let seen: string
+  let advice = 'give a key that may make it, or another --path'
   try {
     const answer = await lab.admit()
     if (answer?.status === 200) return
-    seen = `was answered with ${verdictOf(answer)}`
+    seen = answer === null ? 'had no answer, the connection ended' : `was answered with ${verdictOf(answer)}`
+    if (answer === null) advice = OTHER_SCHEME
   } catch (err) {
-    seen = `could not be sent (${err instanceof Error && 'code' in err ? String(err.code) : 'no connection'})`
+    const code = err instanceof Error && 'code' in err ? String(err.code) : 'no connection'
+    seen = `could not be sent (${code})`
+    advice = code === 'ECONNREFUSED' ? 'nothing listens there' : OTHER_SCHEME
   }
-  throw new UsageError(`the honest call that everything is compared with, GET ${lab.getPath} at ${lab.settings.target.origin}, ${seen}; give a key that may make it, or another --path`)
+  throw new UsageError(`the honest call that everything is compared with, GET ${lab.getPath} at ${target.origin}, ${seen}; ${advice}`)
 }
 
 async function judge (lab: Lab, { attack, needs = [], isLast: _, ...about }: AttackCase): Promise<Finding> {

@@ -129,11 +129,28 @@ t.test('no two writes are signed to the same bytes, however the clock goes on an
   t.equal(new Set(seen).size, 80)
 })
 
+t.test('an address that failed too often is waited for; a key whose window is used up is not', async (t) => {
+  let asked = 0
+  const server = createServer((request, answer) => {
+    asked++
+    if (request.url === '/window') answer.setHeader('x-ratelimit-limit', '60')
+    answer.writeHead(request.url === '/window' || asked < 3 ? 429 : 401, { 'retry-after': '7' }).end()
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  t.teardown(() => server.close())
+  const waits: number[] = []
+  const settings = readSettings({ ...DEFAULT_PATHS, profile: 'published', target: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }, { FB_CONFORMANCE_KEY: KEY })
+  const lab = new Lab(settings, new Pace({ sleep: async () => {}, onWait: (seconds) => waits.push(seconds) }))
+  t.equal((await lab.ask({ key: null }))?.status, 401)
+  t.equal((await lab.ask({ path: '/window' }))?.status, 429)
+  t.same([waits, asked], [[7, 7], 4])
+})
+
 t.test('the command line says what it wants, and ends with 2 when it cannot run', async (t) => {
   const { stdout } = await run(process.execPath, [BIN, '--help'])
   t.match(stdout, /FB_CONFORMANCE_LIMITED_KEY/)
   const env = { PATH: process.env['PATH'] ?? '', FB_CONFORMANCE_KEY: KEY }
   await t.rejects(run(process.execPath, [BIN, '--target', 'http://192.0.2.1'], { env }), { code: 2, stderr: /leads to another machine/ })
-  await t.rejects(run(process.execPath, [BIN, '--target', 'http://127.0.0.1:1'], { env }), { code: 2, stderr: /could not be sent \(ECONNREFUSED\)/ })
+  await t.rejects(run(process.execPath, [BIN, '--target', 'http://127.0.0.1:1'], { env }), { code: 2, stderr: /could not be sent \(ECONNREFUSED\); nothing listens there/ })
   await t.rejects(run(process.execPath, [BIN, '--tarjet', 'x'], { env }), { code: 2, stderr: /unknown option/ })
 })
