@@ -17,8 +17,9 @@ rmSync(logs, { recursive: true, force: true })
 mkdirSync(logs, { recursive: true })
 
 // The longest first, so that none of them is still running alone when all others are done.
-const LONGEST = ['contract/published-client', 'threats/anomalies', 'threats/killed-process', 'contract/quickstart', 'bin/lifecycle', 'contract/console', 'contract/refusals', 'bin/boot',
-  'contract/instances', 'contract/redis-faults', 'contract/stores-away', 'contract/postgres-faults', 'threats/redis-failover', 'bin/demo', 'bin/fb']
+const LONGEST = ['contract/published-client', 'threats/anomalies', 'threats/killed-process', 'bin/lifecycle', 'contract/redis-faults', 'plugins/support/http-edge', 'contract/instances',
+  'contract/postgres-faults', 'contract/refusals', 'contract/regressions', 'bin/demo', 'contract/redis-cluster', 'contract/quickstart', 'threats/key-theft-from-logs', 'contract/kill-switch',
+  'threats/redis-failover', 'bin/boot', 'bin/fb', 'contract/stores-away']
 const asked = process.argv.slice(2)
 const found = asked.length > 0 ? [] : readdirSync('build/test', { recursive: true }).filter((name) => name.endsWith('.test.js')).map((name) => join('build/test', name)).sort()
 const first = LONGEST.map((name) => join('build/test', `${name}.test.js`)).filter((name) => found.includes(name))

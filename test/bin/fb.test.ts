@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { fbHost, type FbLine } from '../helper/process.ts'
+import { prepareFolder } from '../helper/service.ts'
 
 const FB = fileURLToPath(new URL('../../bin/fb.js', import.meta.url))
 const EXAMPLES = fileURLToPath(new URL('../../../examples', import.meta.url))
@@ -13,6 +14,7 @@ const FLOWS = [join(EXAMPLES, 'make'), join(EXAMPLES, 'n8n')]
 const KEY = `fb_live_${'0a'.repeat(24)}`
 
 const folder = mkdtempSync(join(tmpdir(), 'fb-test-'))
+prepareFolder(join(folder, 'data'))
 const host = fbHost()
 t.teardown(() => {
   host.close()

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
@@ -21,9 +21,15 @@ const REDIS = process.env['TEST_REDIS_URL'] ?? 'redis://127.0.0.1:6379'
 // Migrated once for a whole run (scripts/test.mjs), copied for each test. A test that is run alone migrates its own.
 const { FLOWBEACON_TEST_EMBEDDED, FLOWBEACON_TEST_DATABASE } = process.env
 
-export function embedded (): Stores {
-  const folder = mkdtempSync(join(tmpdir(), 'flowbeacon-test-'))
+// Spares what runs on a data folder the making of its database.
+export function prepareFolder (folder: string): string {
+  mkdirSync(folder, { recursive: true })
   if (FLOWBEACON_TEST_EMBEDDED !== undefined) execFileSync('cp', ['-R', FLOWBEACON_TEST_EMBEDDED, join(folder, 'pg')])
+  return folder
+}
+
+export function embedded (): Stores {
+  const folder = prepareFolder(mkdtempSync(join(tmpdir(), 'flowbeacon-test-')))
   return {
     name: 'PGlite and memory',
     env: { DATA_DIR: folder },

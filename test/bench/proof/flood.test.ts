@@ -2,7 +2,7 @@ import t from 'tap'
 import proof from '../../../bench/proof/flood.ts'
 import { NotHereError, type Figure } from '../../../bench/proof-definition.ts'
 
-const COUNT = Number(process.env['PROOF_COUNT'] ?? 4000)
+const COUNT = Number(process.env['PROOF_COUNT'] ?? 2000)
 
 t.test(`a flood of bad keys leaves nothing behind: ${COUNT} of ${proof.count}`, async (t) => {
   let figures: Figure[] = []
