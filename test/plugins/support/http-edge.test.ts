@@ -282,7 +282,7 @@ t.test('Expect: 100-continue is answered only when the body is wanted', async (t
   const head = (who: typeof caller | undefined, text = body): string => requestBytes('POST', EVALUATE, { ...(who === undefined ? {} : { caller: who }), body: text, headers: ['Expect: 100-continue', `Content-Length: ${text.length}`] }).slice(0, -text.length)
   const good = await talk(url, head(caller), { onSocket: (socket) => socket.once('data', () => socket.write(body)) })
   t.same(good.answers.map(({ status }) => status), [100, 200])
-  for (const [name, bytes, status] of [['no key', head(undefined), 401], ['no signature', head(caller).replace(/x-fb-signature: .*\r\n/i, ''), 403], ['too large', head(caller).replace(/Content-Length: \d+/, `Content-Length: ${BODY_BYTES_MAX + 1}`), 413]] as const) {
+  for (const [name, bytes, status] of [['no key', head(undefined), 401], ['no signature', head(caller).replace(/x-fb-signature: .*\r\n/i, ''), 403], ['a signature of long ago', head(caller).replace(/t=\d+/, 't=1'), 403], ['too large', head(caller).replace(/Content-Length: \d+/, `Content-Length: ${BODY_BYTES_MAX + 1}`), 413]] as const) {
     const { answers, end } = await talk(url, bytes, { untilClosed: true })
     t.same([answers.map((one) => one.status), end], [[status], 'closed'], `${name}: refused without being asked for the body`)
   }
