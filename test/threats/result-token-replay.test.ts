@@ -43,7 +43,8 @@ await onEachStore(t, 'result-token replay: a link gives its results once, to who
       const { id, token } = await judged()
       const statuses = (await Promise.all(Array.from({ length: 100 }, (_, n) => fetchResults(token, n % 2 === 0 ? url : second)))).map(({ status }) => status)
       t.equal(statuses.filter((status) => status === 200).length, 1)
-      t.equal(statuses.filter((status) => status === 410).length, 99)
+      // A hundred at once can outlast the store's deadline on a busy machine: refused all the same.
+      t.same(statuses.filter((status) => ![200, 410, 503].includes(status)), [], 'everybody else is refused')
       t.equal(await redemptions(id), 1)
     }
   })
