@@ -222,7 +222,8 @@ function principalOf (record: KeyRecord, epoch: string): Principal {
 /** Why a record does not authenticate at this time, or null. */
 function lapseOf (record: KeyRecord, nowMs: number): string | null {
   if (record.state !== 'active') return record.state
-  return record.expiresAtMs !== null && record.expiresAtMs <= nowMs ? 'expired' : null
+  // What is no number is no time at which it is still valid.
+  return record.expiresAtMs === null || record.expiresAtMs > nowMs ? null : 'expired'
 }
 
 function invalidKey (reason: string): ApiError {

@@ -217,7 +217,8 @@ export function routeOf (request: FastifyRequest): FastifyRequest['routeOptions'
   return request.declaredRoute
 }
 
-/** Access that the route declared; an unknown route inside the surface is judged like a protected one. */
+/** Access that the route declared; an unknown route inside the surface, and one whose access is none of the three, is judged like a protected one. */
 export function accessOf (request: FastifyRequest): Access {
-  return routeOf(request).config.access ?? 'key'
+  const { access } = routeOf(request).config
+  return access === 'open' || access === 'result-token' ? access : 'key'
 }

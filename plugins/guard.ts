@@ -71,7 +71,7 @@ function askCaller (app: FastifyInstance, caller: NonNullable<GuardOptions['call
 
   async function identify (request: FastifyRequest): Promise<Principal> {
     const record = await caller(request)
-    if (record === null || record.state !== 'active' || (record.expiresAtMs !== null && record.expiresAtMs <= Date.now())) throw new ApiError('invalid_api_key', { reason: record?.state ?? 'unknown' })
+    if (record === null || record.state !== 'active' || (record.expiresAtMs !== null && !(record.expiresAtMs > Date.now()))) throw new ApiError('invalid_api_key', { reason: record?.state ?? 'unknown' })
     request.principal = { ...record, epoch: epochs.get(record.keyId) ?? '' }
     return request.principal
   }

@@ -69,8 +69,8 @@ export const CHAIN: readonly Defect[] = [
   {
     name: 'expired-keys',
     file: 'plugins/authentication.ts',
-    line: "return record.expiresAtMs !== null && record.expiresAtMs <= nowMs ? 'expired' : null",
-    instead: "return record.expiresAtMs !== null && record.expiresAtMs < nowMs ? 'expired' : null",
+    line: "return record.expiresAtMs === null || record.expiresAtMs > nowMs ? null : 'expired'",
+    instead: "return record.expiresAtMs === null || record.expiresAtMs >= nowMs ? null : 'expired'",
     breaks: 'layer 2: expiry is immediate, to the millisecond',
     tests: ['test/plugins/authentication.test.ts']
   },

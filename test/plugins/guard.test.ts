@@ -111,3 +111,23 @@ t.test('a wrong composition says what is wrong with it', async (t) => {
   await t.rejects(boot(switchedOff), { message: /guard: signature must be an object with the layer's options; leave it out/ })
   await t.rejects(boot(misspelt), { message: /there is no layer authentification; the layers are transport, authentication/ })
 })
+
+t.test('a route whose access is misspelt asks for a key, and a record whose expiry is no time has expired', async (t) => {
+  const { authentication, signature } = layers()
+  const app = fastify()
+  await guard(app, { authentication, signature })
+  const misspelt: object = { access: 'Key' }
+  app.get('/thing', { config: misspelt }, async () => ({ ok: true, data: {} }))
+  t.equal((await app.inject('/thing')).statusCode, 401)
+  t.equal((await app.inject({ url: '/thing', headers: signed('GET', '/thing') })).statusCode, 200)
+  await app.close()
+  for (const expiresAtMs of ['2020-01-01T00:00:00Z', undefined] as unknown as number[]) {
+    for (const options of [{ authentication: { keys: { findByDigest: async () => record({ expiresAtMs }) } } }, { caller: () => record({ expiresAtMs }) }]) {
+      const closed = fastify()
+      await guard(closed, options)
+      route(closed)
+      t.equal((await closed.inject({ url: '/thing', headers: signed('GET', '/thing') })).statusCode, 401)
+      await closed.close()
+    }
+  }
+})
