@@ -74,13 +74,13 @@ async function fuzz (count: number, seed: number, progress: ProofOptions['progre
 /** The layer's hook, as it registers it, with a request that holds what the hook reads. */
 async function layerOf (): Promise<Judge> {
   const hooks: Hook[] = []
-  const app = { hasRequestDecorator: () => true, hasDecorator: () => true, decorate () {}, decorateRequest () {}, principalJudges: [], addHook: (_name: string, hook: Hook) => { hooks.push(hook) } }
+  const app = { errorHandler () {}, hasRequestDecorator: () => true, hasDecorator: () => true, decorate () {}, decorateRequest () {}, principalJudges: [], addHook: (_name: string, hook: Hook) => { hooks.push(hook) } }
   await signature(app as unknown as FastifyInstance, { now: () => NOW_SECONDS * 1000 })
   const [verify] = hooks
   if (verify === undefined || hooks.length !== 1) throw new Error('the signature layer does not add one hook')
   return async ({ key, method, target, body, header }) => {
     const headers = { 'x-fb-signature': header, ...(body === '' ? {} : { 'content-length': String(Buffer.byteLength(body)) }) }
-    const request = { server: { explainSignature: (check: string) => check }, method, headers, raw: { url: target }, routeOptions: { config: { access: 'key' } }, principal: null, bearerKey: key, rawBody: null, replayId: null }
+    const request = { server: { explainSignature: (check: string) => check }, method, headers, raw: { url: target }, routeOptions: { config: { access: 'key' } }, principal: null, renewPrincipal: null, bearerKey: key, rawBody: null, replayId: null }
     try {
       await new Promise<void>((resolve, reject) => {
         verify(request, { raw: {} }, Readable.from(body === '' ? [] : [Buffer.from(body)]), (err) => err instanceof Error ? reject(err) : resolve())
