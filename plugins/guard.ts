@@ -15,6 +15,7 @@ import { registerSubset, type LayersSubset } from './index.ts'
 import errorHandler from './support/error-handler.ts'
 
 const EPOCHS_MAX = 10_000
+const guarded = new WeakSet<FastifyInstance>()
 
 export interface GuardOptions extends LayersSubset {
   /**
@@ -48,6 +49,8 @@ const NOT_LAYERS = new Set(['caller', 'onLayerDone', 'onLayerRefused'])
  */
 export async function guard (app: FastifyInstance, options: GuardOptions): Promise<void> {
   assertComposition(options)
+  if (guarded.has(app)) throw new Error('guard: this scope has its layers already; give all of them at once, so that they stand in their order')
+  guarded.add(app)
   const { caller, ...layers } = options
   declareSlots(app)
   await app.register(errorHandler)

@@ -46,6 +46,8 @@ function judgePermission (request: FastifyRequest, principal: Principal): void {
 
 /** `admin` includes the other two; nothing else implies anything. */
 export function grants (held: readonly Permission[], needed: Permission): boolean {
+  // A text includes its parts; only a list grants anything.
+  if (!Array.isArray(held)) return false
   return held.includes(needed) || held.includes('admin')
 }
 

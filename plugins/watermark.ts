@@ -57,7 +57,17 @@ const watermark: FastifyPluginAsync<WatermarkOptions> = async (app, options) => 
     instance: TEXT,
     now: FUNCTION
   })
-  const { secret, audit, refusals } = options
+  const { secret, refusals } = options
+  // A sink that throws before it promises has recorded nothing either, and what it throws must not be sent.
+  const audit: AuditSink = {
+    record (row) {
+      try {
+        return Promise.resolve(options.audit.record(row))
+      } catch (cause) {
+        return Promise.reject(cause)
+      }
+    }
+  }
   const instance = options.instance ?? 'local'
   const now = options.now ?? Date.now
   /** Partners ask for few paths many times. */

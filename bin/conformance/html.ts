@@ -10,7 +10,7 @@ table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:t
 th{font-weight:600;background:var(--soft)}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 a{color:light-dark(#0b57b0,#7ab4ff)}.wide{overflow:auto}td>code{white-space:nowrap}.ids{min-width:15rem}.ids code{white-space:normal}.ids a{white-space:nowrap}
 code{font:13px ui-monospace,monospace}.ids{word-spacing:.2rem}
-.PASS{color:light-dark(#116329,#5fc27a)}.FAIL{color:#fff;background:#b3261e;padding:0 .4rem;border-radius:3px}.SKIPPED{color:light-dark(#7a4d00,#e0b050)}.NOT{color:var(--dim)}
+.PASS{color:light-dark(#116329,#5fc27a)}.FAIL{color:#fff;background:#b3261e;padding:0 .4rem;border-radius:3px}.SKIPPED,.PARTLY{color:light-dark(#7a4d00,#e0b050)}.NOT{color:var(--dim)}
 .total{font-size:1.15rem;margin:1rem 0}dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem;margin:1rem 0}dt{color:var(--dim)}dd{margin:0}
 @media(max-width:40rem){.ids{display:none}}
 @media print{:root{color-scheme:light}.wide{overflow:visible}body{margin:0;max-width:none;font-size:11px}h2{break-after:avoid}tr{break-inside:avoid}}`
@@ -30,7 +30,8 @@ export function htmlOf (report: Report): string {
 </head>
 <body>
 <h1>${escapeHtml(title)}</h1>
-<p class="total">${verdictSpan(totals.FAIL === 0 ? 'PASS' : 'FAIL')} ${totals.PASS} passed, ${totals.FAIL} failed, ${totals.SKIPPED} skipped, ${totals['NOT IN SCOPE']} not in scope</p>
+<p class="total">${verdictSpan(verdictOf(totals))} ${totals.PASS} passed, ${totals.FAIL} failed, ${totals.SKIPPED} skipped, ${totals['NOT IN SCOPE']} not in scope</p>
+<p>PARTLY: nothing failed of what was tried, and what some cases need was not given. The table of cases says what that is.</p>
 <dl>
 ${definition('Tool', `${report.tool} ${report.version}, ${report.runtime}`)}
 ${definition('Target', report.target)}
@@ -81,12 +82,13 @@ function caseTable (findings: readonly Finding[], isLinked: boolean): string {
   return `<div class="wide"><table>\n<thead><tr><th>Case</th><th>Verdict</th><th>What was tried</th><th>What was expected</th><th>What was seen</th><th>Layers</th></tr></thead>\n<tbody>\n${findings.map(row).join('\n')}\n</tbody>\n</table></div>`
 }
 
-function verdictOf (counts: Counts): Finding['verdict'] {
+/** Of what was not tried nobody should file that it passed. */
+function verdictOf (counts: Counts): Finding['verdict'] | 'PARTLY' {
   if (counts.FAIL > 0) return 'FAIL'
-  if (counts.PASS > 0) return 'PASS'
+  if (counts.PASS > 0) return counts.SKIPPED > 0 ? 'PARTLY' : 'PASS'
   return counts.SKIPPED > 0 ? 'SKIPPED' : 'NOT IN SCOPE'
 }
 
-function verdictSpan (verdict: Finding['verdict']): string {
+function verdictSpan (verdict: Finding['verdict'] | 'PARTLY'): string {
   return `<span class="${verdict.split(' ')[0] ?? ''}">${verdict}</span>`
 }

@@ -107,6 +107,9 @@ t.test('a wrong composition says what is wrong with it', async (t) => {
   await t.rejects(boot({ signature: {}, caller: () => record() }), { message: /guard: signature needs authentication: it verifies with the key/ })
   await t.rejects(boot({ authentication, caller: () => record() }), { message: /both say who calls/ })
   const misspelt: object = { authentification: authentication }
+  const twice = await boot({ authentication })
+  await t.rejects(guard(twice, { rateLimits, caller: () => record() }), { message: /guard: this scope has its layers already; give all of them at once/ })
+  await twice.close()
   const switchedOff: object = { authentication, signature: false }
   await t.rejects(boot(switchedOff), { message: /guard: signature must be an object with the layer's options; leave it out/ })
   await t.rejects(boot(misspelt), { message: /there is no layer authentification; the layers are transport, authentication/ })
@@ -130,4 +133,19 @@ t.test('a route whose access is misspelt asks for a key, and a record whose expi
       await closed.close()
     }
   }
+})
+
+t.test('a sink that throws at once sends nothing of it, and permissions that are a text grant nothing', async (t) => {
+  const app = fastify()
+  await guard(app, { caller: () => record(), watermark: { secret: SECRET, audit: { record: () => { throw new Error('zqcanary970') } } } })
+  route(app)
+  const withheld = await app.inject('/thing')
+  t.match([withheld.statusCode, withheld.json()], [503, { ok: false, code: 'unavailable' }])
+  t.notMatch(withheld.body, /zqcanary970/)
+  await app.close()
+  const text = fastify()
+  await guard(text, { caller: () => record({ permissions: 'no-admin' as unknown as [] }), permissionScopes: {} })
+  route(text)
+  t.equal((await text.inject('/thing')).statusCode, 403)
+  await text.close()
 })

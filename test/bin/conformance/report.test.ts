@@ -86,6 +86,7 @@ t.test('the HTML report stands alone and escapes what a service answered', async
   t.ok(html.includes('&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;\ufffd'))
   t.equal([...html.matchAll(/ id="SIG-001"/g)].length, 1, 'links lead to one place')
   t.match(html, /default-src 'none'/)
+  t.match(htmlOf(reportOf([finding(), finding({ id: 'SIG-002', verdict: 'SKIPPED' })])), /<td>signature<\/td><td><span class="PARTLY">PARTLY<\/span>/, 'what was not tried has not passed')
   t.equal(escapeHtml('a<b>'), 'a&lt;b&gt;')
 })
 
