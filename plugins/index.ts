@@ -26,8 +26,10 @@ export interface LayersOptions {
   anomalyDetection: AnomalyDetectionOptions
   watermark: WatermarkOptions
   killSwitch: KillSwitchOptions
-  /** Told which layer a request passed, and how long that took. Default none. */
-  onLayerDone?: (layer: LayerName, microseconds: number, request: FastifyRequest) => void
+  /** Told which layer a request passed, and how long that took; null for a request that is not timed. Default none. */
+  onLayerDone?: (layer: LayerName, microseconds: number | null, request: FastifyRequest) => void
+  /** One request in so many is timed, beginning with the first: reading the clock for each layer costs more than most layers do. Default 1. */
+  timeEvery?: number
   /** Told how long the layer took that ended the chain with a refusal. Default none. */
   onLayerRefused?: (microseconds: number, request: FastifyRequest) => void
 }
@@ -39,7 +41,7 @@ export const LAYER_NAMES = ['transport', 'authentication', 'signature', 'ip-allo
 export type LayerName = typeof LAYER_NAMES[number]
 
 /** Layers that are left out are not there; nothing stands in for them. */
-export type LayersSubset = Partial<Omit<LayersOptions, 'onLayerDone' | 'onLayerRefused'>> & Pick<LayersOptions, 'onLayerDone' | 'onLayerRefused'>
+export type LayersSubset = Partial<LayersOptions>
 
 interface Layer {
   readonly name: LayerName
@@ -69,9 +71,9 @@ export async function registerLayers (app: FastifyInstance, options: LayersOptio
 
 /** Registers the layers whose options are there, in the order of all ten. What a layer needs of others is for `guard` to judge. */
 export async function registerSubset (app: FastifyInstance, options: LayersSubset): Promise<void> {
-  const { startClock, stopClock, timeRefusals } = layerClock(app, options)
-  timeRefusals()
-  let phase: Phase | null = null
+  const { begin, startClock, stopClock } = layerClock(app, options)
+  begin()
+  let phase: Phase = 'onRequest'
   for (const layer of LAYERS) {
     if (layer.phase !== phase) startClock(layer.phase)
     phase = layer.phase
@@ -85,37 +87,43 @@ export async function registerSubset (app: FastifyInstance, options: LayersSubse
 type Phase = 'onRequest' | 'preParsing' | 'onSend' | 'onResponse'
 
 interface LayerClock {
+  /** Before any other hook: decides which requests are timed, and tells how long the layer took that refused. */
+  begin (): void
   /** From here on in this phase, time belongs to the layer that is registered next. */
   startClock (phase: Phase): void
   /** Tells how long the layer registered last took in this phase. One that refuses never gets there: its request goes on at onSend. */
   stopClock (phase: Phase, layer: LayerName): void
-  /** Tells how long the layer took that refused. Before any other hook of that phase, so that nothing else is counted as its time. */
-  timeRefusals (): void
 }
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Milliseconds (monotonic) at which the last timed layer was done. */
+    /** Milliseconds (monotonic) at which the last timed layer was done; 0 when the request is not timed. */
     layerDoneAt: number
     /** Whether the layers before the body have all let the request pass. */
     isChainDone: boolean
   }
 }
 
-function layerClock (app: FastifyInstance, { onLayerDone, onLayerRefused }: LayersSubset): LayerClock {
-  if (onLayerDone === undefined) return { startClock () {}, stopClock () {}, timeRefusals () {} }
+function layerClock (app: FastifyInstance, { onLayerDone, onLayerRefused, timeEvery = 1 }: LayersSubset): LayerClock {
+  if (!Number.isSafeInteger(timeEvery) || timeEvery < 1) throw new TypeError('layers: timeEvery must be a positive whole number')
+  if (onLayerDone === undefined) return { begin () {}, startClock () {}, stopClock () {} }
   app.decorateRequest('layerDoneAt', 0)
   app.decorateRequest('isChainDone', false)
+  let requests = 0
   return {
-    startClock: (phase) => addHook(app, phase, (request) => { request.layerDoneAt = performance.now() }),
+    begin () {
+      addHook(app, 'onRequest', (request) => { if (requests++ % timeEvery === 0) request.layerDoneAt = performance.now() })
+      addHook(app, 'onSend', (request) => {
+        if (request.refusal !== null && !request.isChainDone && request.layerDoneAt !== 0) onLayerRefused?.((performance.now() - request.layerDoneAt) * 1000, request)
+      })
+    },
+    startClock: (phase) => addHook(app, phase, (request) => { if (request.layerDoneAt !== 0) request.layerDoneAt = performance.now() }),
     stopClock: (phase, layer) => addHook(app, phase, (request) => {
+      if (layer === 'rate-limits') request.isChainDone = true
+      if (request.layerDoneAt === 0) return onLayerDone(layer, null, request)
       const nowMs = performance.now()
       onLayerDone(layer, (nowMs - request.layerDoneAt) * 1000, request)
       request.layerDoneAt = nowMs
-      if (layer === 'rate-limits') request.isChainDone = true
-    }),
-    timeRefusals: () => addHook(app, 'onSend', (request) => {
-      if (request.refusal !== null && !request.isChainDone) onLayerRefused?.((performance.now() - request.layerDoneAt) * 1000, request)
     })
   }
 }

@@ -54,39 +54,53 @@ const SECONDS_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 export interface Metrics {
   readonly registry: Registry
   observeRequest (request: FastifyRequest, reply: FastifyReply): void
+  /** One request in so many is timed layer by layer; all are counted. */
+  readonly timeEvery: number
   /** A layer let a request pass. */
-  observeLayer (layer: LayerName, microseconds: number, request: FastifyRequest): void
+  observeLayer (layer: LayerName, microseconds: number | null, request: FastifyRequest): void
   /** The chain ended early: what the layer that refused took. */
   observeRefusal (microseconds: number, request: FastifyRequest): void
   /** A circuit towards a part of a store opened or closed. */
   observeCircuit (store: 'redis', shard: string, state: 'open' | 'closed'): void
 }
 
+/** A prime: a client whose requests alternate is not seen from one side only. */
+const TIME_EVERY = 17
+
 /** A registry of its own, so that several services in one process do not mix. */
-export function createMetrics (): Metrics {
+export function createMetrics ({ timeEvery = TIME_EVERY }: { timeEvery?: number } = {}): Metrics {
   const registry = new Registry()
+  const answers = new Map<string, Map<string, Map<number, () => void>>>()
   const requests = countTally({ name: 'flowbeacon_requests_total', help: 'Answers sent', labelNames: ['method', 'route', 'status'], registers: [registry] })
   const seconds = new LatencyTally({ name: 'flowbeacon_request_seconds', help: 'Time to answer', label: 'route', buckets: SECONDS_BUCKETS, registers: [registry] })
   const passed = countTally({ name: 'flowbeacon_layer_passed_total', help: 'Requests that passed a layer', labelNames: ['layer'], registers: [registry] })
   const refused = new Counter({ name: 'flowbeacon_layer_refused_total', help: 'Requests that a layer refused', labelNames: ['layer', 'code'], registers: [registry] })
-  const layerSeconds = new LatencyTally({ name: 'flowbeacon_layer_seconds', help: 'Time a layer took', label: 'layer', buckets: [0.00001, 0.0001, ...SECONDS_BUCKETS], registers: [registry] })
+  const layerSeconds = new LatencyTally({ name: 'flowbeacon_layer_seconds', help: 'Time a layer took, of one request in several', label: 'layer', buckets: [0.00001, 0.0001, ...SECONDS_BUCKETS], registers: [registry] })
   const degraded = new Counter({ name: 'flowbeacon_degraded_requests_total', help: 'Requests whose windows were judged in process because their store was away', registers: [registry] })
   const circuitOpen = new Gauge({ name: 'flowbeacon_circuit_open', help: '1 while a part of a store is away and not asked; the shard is empty but for a cluster', labelNames: ['store', 'shard'], registers: [registry] })
   const circuitOpened = new Counter({ name: 'flowbeacon_circuit_opened_total', help: 'How often a circuit opened', labelNames: ['store', 'shard'], registers: [registry] })
   // All ten are there from the first scrape: a series that appears late reads as a gap.
-  const layers = new Map(Object.entries(JUDGES).map(([layer, accesses]) => [layer, { accesses, pass: passed.adder(layer, { layer }), time: layerSeconds.adder(layer) }]))
+  const layers = new Map(Object.entries(JUDGES).map(([layer, accesses]) => [layer, { accesses, pass: passed.adder({ layer }), time: layerSeconds.adder(layer) }]))
+
+  /** Found by three looks at what is there, where a text made of them would be made and searched for each request. */
+  function countAnswer (route: string, method: string, status: number): void {
+    const ofRoute = known(answers, route, () => new Map())
+    const ofMethod = known(ofRoute, method, () => new Map())
+    known(ofMethod, status, () => requests.adder({ method, route, status }))()
+  }
 
   return {
     registry,
+    timeEvery,
     observeCircuit (store, shard, state) {
       circuitOpen.set({ store, shard }, state === 'open' ? 1 : 0)
       if (state === 'open') circuitOpened.inc({ store, shard })
     },
     observeLayer (layer, microseconds, request) {
-      const known = layers.get(layer)
-      if (known === undefined || !known.accesses.includes(accessOf(request)) || refusingLayer(request) === layer) return
-      known.pass()
-      known.time(microseconds / 1e6)
+      const tally = layers.get(layer)
+      if (tally === undefined || !tally.accesses.includes(accessOf(request)) || refusingLayer(request) === layer) return
+      tally.pass()
+      if (microseconds !== null) tally.time(microseconds / 1e6)
     },
     observeRefusal (microseconds, request) {
       const layer = refusingLayer(request)
@@ -94,7 +108,7 @@ export function createMetrics (): Metrics {
     },
     observeRequest (request, reply) {
       const route = routeOf(request).url ?? '*'
-      requests.add(`${request.method} ${reply.statusCode} ${route}`, () => ({ method: request.method, route, status: reply.statusCode }))
+      countAnswer(route, request.method, reply.statusCode)
       seconds.add(route, reply.elapsedTime / 1000)
       if (request.degraded) degraded.inc()
       const layer = refusingLayer(request)
@@ -110,4 +124,10 @@ function refusingLayer (request: FastifyRequest): LayerName | null {
   // An address that failed too often is refused where its failures are counted.
   if (refusal.code === 'rate_limited' && refusal.reason === 'address') return accessOf(request) === 'key' ? 'authentication' : 'rate-limits'
   return LAYER_OF_REASON.get(`${refusal.code} ${refusal.reason ?? ''}`) ?? LAYER_OF_CODE.get(refusal.code) ?? null
+}
+
+function known<K, V> (map: Map<K, V>, key: K, make: () => V): V {
+  let found = map.get(key)
+  if (found === undefined) map.set(key, found = make())
+  return found
 }

@@ -37,7 +37,7 @@ t.test('requests are counted by pattern, status and refusing layer; nothing that
 t.test('each of the ten layers tells what it passed, what it refused by code, and how long both took', async (t) => {
   const { runtime } = await start(stores, { RUN_WORKER: 'false' })
   t.teardown(() => runtime.close())
-  const metrics = createMetrics()
+  const metrics = createMetrics({ timeEvery: 1 })
   let isAuditAway = false
   const deps = {
     metrics,
@@ -94,4 +94,19 @@ t.test('liveness and readiness are for the operator: never on the public port', 
   const ready = (await runtime.ops.inject('/readyz')).json()
   t.same(ready.checks.map(({ name, ok }: { name: string, ok: boolean }) => [name, ok]), [['database', true], ['windows', true], ['kill-switch', true], ['draining', true]])
   for (const path of ['/metrics', '/livez', '/readyz', `${P}/metrics`]) t.not((await send(url, 'GET', path)).status, 200, path)
+})
+
+t.test('all requests are counted for each layer, and one in so many is timed, beginning with the first', async (t) => {
+  const { runtime } = await start(stores, { RUN_WORKER: 'false' })
+  t.teardown(() => runtime.close())
+  const metrics = createMetrics({ timeEvery: 3 })
+  const url = await front(t, runtime, {}, { metrics })
+  const caller = await newCaller(runtime)
+  for (let n = 0; n < 7; n++) await call(url, caller, 'GET', '/scenarios')
+  const text = await metrics.registry.metrics()
+  for (const layer of LAYER_NAMES) {
+    t.match(text, `flowbeacon_layer_passed_total{layer="${layer}"} 7\n`)
+    t.match(text, `flowbeacon_layer_seconds_count{layer="${layer}"} 3\n`)
+  }
+  t.match(text, 'flowbeacon_request_seconds_count{route="/api/public/v1/scenarios"} 7\n')
 })

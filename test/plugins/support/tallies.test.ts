@@ -11,7 +11,7 @@ t.test('tallies read as what the library itself would have counted', async (t) =
   const latencies = new LatencyTally({ name: 'seconds', help: 'Seconds', label: 'route', buckets, registers: [ours] })
   const histogram = new Histogram({ name: 'seconds', help: 'Seconds', labelNames: ['route'], buckets, registers: [theirs] })
   for (const [route, status, seconds] of [['/a', 200, 0.0005], ['/b', 404, 0.001], ['/a', 200, 0.05], ['/a', 500, 3]] as const) {
-    counts.add(`${route} ${status}`, () => ({ route, status }))
+    counts.adder({ route, status })()
     counter.inc({ route, status })
     latencies.add(route, seconds)
     histogram.observe({ route }, seconds)
@@ -23,6 +23,6 @@ t.test('tallies read as what the library itself would have counted', async (t) =
 
 t.test('a series is there from the start when it is told of', async (t) => {
   const registry = new Registry()
-  countTally({ name: 'passed', help: 'Passed', labelNames: ['layer'], registers: [registry] }).add('one', () => ({ layer: 'one' }), 0)
+  countTally({ name: 'passed', help: 'Passed', labelNames: ['layer'], registers: [registry] }).adder({ layer: 'one' })
   t.match(await registry.metrics(), 'passed{layer="one"} 0')
 })
