@@ -80,7 +80,7 @@ async function follow (store: Store, from: From, json: boolean, ending: AbortSig
 }
 
 function describeNotice ({ at, key_id: key, prefix, days, expires_at: expiresAt }: Notice): string {
-  return `${at}  ${'notice'.padEnd(8)}  ${'key_expires_soon'.padEnd(21)}  ${key}  ${prefix} expires ${expiresAt ?? 'no more'}, told ${days} days before`
+  return `${at}  ${'notice'.padEnd(8)}  ${'key_expires_soon'.padEnd(21)}  ${key}  ${prefix} expires ${expiresAt ?? 'no more'}, told ${days} ${days === 1 ? 'day' : 'days'} before`
 }
 
 function describe (one: Shown): string {

@@ -178,7 +178,9 @@ await onEachStore(t, 'A key that expires soon is told of once for each step, and
   const late = await newCaller(runtime, { expires: new Date(nowMs + 5 * DAY_MS).toISOString() })
   await tellOfExpiries(database, logger, nowMs)
   t.same(told, [7], 'only the nearest step')
-  await operate(runtime, 'key.rotate', { key: late.keyId, grace_hours: 1 })
+  const { id: successor } = await operate(runtime, 'key.rotate', { key: late.keyId, grace_hours: 1 })
+  await tellOfExpiries(database, logger, Date.now())
+  t.same((await operate(runtime, 'key.events', { key: successor })).events.map((event: any) => event.notice_days), [7, null], 'of the successor, which keeps the expiry')
   t.notOk((await operate(runtime, 'key.events', { key: late.keyId })).events.some((event: any) => event.notice_days === 1))
 
   for (const statement of [`delete from api_keys where id = '${keyId}'`, 'delete from key_events', "update key_events set actor = 'x'"]) {
