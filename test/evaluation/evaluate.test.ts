@@ -111,21 +111,27 @@ t.test('terminates on any wiring, cycles and self-loops included, for both platf
   }))
 })
 
-t.test('evaluates 10,000 modules in a chain, each with a finding, in under a second', async (t) => {
+// What else the machine does takes none of it.
+function processorMs (before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before)
+  return (user + system) / 1000
+}
+
+t.test('evaluates 10,000 modules in a chain, each with a finding, in under a second of a processor', async (t) => {
   const nodes = Array.from({ length: 10_000 }, (_, index) => node(String(index), { kind: 'agent', effects: ['WRITE'], facts: [fact(['secret-literal'])] }))
   for (const kind of ['flow', 'tool'] as const) {
     const edges = nodes.slice(1).map((_, index) => edge(index, index + 1, { kind }))
-    const started = performance.now()
+    const before = process.cpuUsage()
     const result = evaluateGraph(graph('make', nodes, { edges }))
-    t.ok(performance.now() - started < 1000, kind)
+    t.ok(processorMs(before) < 1000, kind)
     t.equal(result.modules, 10_000)
   }
 })
 
-t.test('evaluates 10,000 modules that no run arrives at in under a second', async (t) => {
+t.test('evaluates 10,000 modules that no run arrives at in under a second of a processor', async (t) => {
   const nodes = Array.from({ length: 10_000 }, (_, index) => node(String(index), { label: 'Same' }))
-  const started = performance.now()
+  const before = process.cpuUsage()
   const { violations } = evaluateGraph(graph('make', nodes, { edges: [] }))
-  t.ok(performance.now() - started < 1000)
+  t.ok(processorMs(before) < 1000)
   t.equal(violations.filter(({ code }) => code === 'FLW-001').length, 9_999)
 })

@@ -55,9 +55,10 @@ t.test('reads a megabyte built against each pattern without backtracking', async
     '%20eyJaaaaaaaaaaa.', '\\neyJaaaa', '\\u0041sk-', `a.ghp_${RANDOM.slice(0, 36)} `, `ghp_${RANDOM.slice(0, 30)}EXAMPLE `, `'ghp_${'0'.repeat(36)}`, `your_AKIA${'Q3EGRIM7YB2KXW4P'}-`, '{{a.ghp_']) {
     for (const kind of ['code', 'template'] as const) {
       const text = unit.repeat(Math.ceil(1_000_000 / unit.length))
-      const started = performance.now()
+      const before = process.cpuUsage()
       providerOf(text, kind)
-      t.ok(performance.now() - started < 1000, `${unit}: ${Math.round(performance.now() - started)} ms`)
+      const { user, system } = process.cpuUsage(before)
+      t.ok(user + system < 1_000_000, `${unit}: ${Math.round((user + system) / 1000)} ms of a processor`)
     }
   }
 })
