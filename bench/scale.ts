@@ -35,8 +35,10 @@ const HELP = `usage: npm run bench:scale -- [options]
 Exit code: 0; 1 when a step costs the server more than 1.2 times the first one, or an answer was no 2xx.
 `
 const FLAT_MAX = 1.2
+/** For each instance, until most of what will be compiled is. */
+const WARM_SECONDS = 4
 const CONNECTIONS = 64
-const REQUESTS_PER_SECOND_MAX = 15_000
+const REQUESTS_PER_SECOND_MAX = 30_000
 const PREFIX = 'b:scale'
 const MB = 1024 * 1024
 
@@ -80,7 +82,7 @@ else process.exitCode = await run(values.keys.split(',').map((text) => wholeNumb
 async function run (populations: number[], auditRows: number): Promise<number> {
   for (const [at, keys] of populations.entries()) if (keys <= (populations[at - 1] ?? 0)) throw new RangeError('--keys takes ascending numbers')
   const [rounds, seconds] = [wholeNumber('rounds', values.rounds), wholeNumber('seconds', values.seconds)]
-  const stores = await openStores((rounds + 1) * seconds * REQUESTS_PER_SECOND_MAX)
+  const stores = await openStores((rounds * seconds + 2 * WARM_SECONDS) * REQUESTS_PER_SECOND_MAX)
   const sql = postgres(stores.env['DATABASE_URL'] ?? '', { max: 1, onnotice: () => {} })
   const admission = redisAdmissionStore(stores.redis, { prefix: PREFIX, guard: redisCircuits(stores.redis, { prefix: PREFIX }).guard })
   const measured: Step[] = []
@@ -127,7 +129,7 @@ async function measure (stores: BenchStores, about: Pick<Step, 'keys' | 'auditRo
     for (const name of [BASELINE, 'chain-strict']) running.push(await startTarget(findTarget(name), env, about.instances))
     const slot = { method: 'GET' as const, connections: CONNECTIONS, path: `${PUBLIC_PREFIX}${BENCH_PATH}`, keysFile, seconds }
     // The same compiled code at each step; a cold step is warmed by keys that it will not ask with.
-    for (const target of running) await load(target.url, { ...slot, keysFile: stores.keysFile, seconds: 2 })
+    for (const target of running) await load(target.url, { ...slot, keysFile: stores.keysFile, seconds: WARM_SECONDS * about.instances })
     for (let round = 0; round < rounds; round++) {
       say(`${title}: slot ${round + 1} of ${rounds}`)
       for (const target of running) {
