@@ -102,9 +102,12 @@ export function fbHost (): FbHost {
         },
         async interrupt () {
           child.kill('SIGINT')
-          const [done] = await once(child, 'message', { signal: AbortSignal.timeout(60_000) })
+          const signal = AbortSignal.timeout(60_000)
+          // What it printed before it was interrupted may still be on its way.
+          let told: Partial<FbLine> = {}
+          while (told.status === undefined) [told] = await once(child, 'message', { signal })
           child.off('message', keep)
-          return done as FbLine
+          return told as FbLine
         }
       }
     },
