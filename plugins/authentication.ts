@@ -12,7 +12,7 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { ApiError } from '../errors.ts'
-import { accessOf, KEY_CACHE_SECONDS, type AdmissionStore, type KeyRecord, type KeyStore, type Principal } from './context.ts'
+import { accessOf, KEY_CACHE_SECONDS, lapseOf, type AdmissionStore, type KeyRecord, type KeyStore, type Principal } from './context.ts'
 import { bearerKeyOf, digestHexOf } from './lib/api-key.ts'
 import { failureBudget } from './lib/failure-budget.ts'
 import { assertOptions, FUNCTION, port, positiveWhole, required } from './lib/options.ts'
@@ -217,13 +217,6 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
 function principalOf (record: KeyRecord, epoch: string): Principal {
   const { keyId, orgId, prefix, permissions, ipAllowlist, perMinute, perHour, state, expiresAtMs, canaryLabel, signing, retiring, debugUntilMs } = record
   return { keyId, orgId, prefix, permissions, ipAllowlist, perMinute, perHour, state, expiresAtMs, canaryLabel, signing, retiring, debugUntilMs, epoch }
-}
-
-/** Why a record does not authenticate at this time, or null. */
-function lapseOf (record: KeyRecord, nowMs: number): string | null {
-  if (record.state !== 'active') return record.state
-  // What is no number is no time at which it is still valid.
-  return record.expiresAtMs === null || record.expiresAtMs > nowMs ? null : 'expired'
 }
 
 function invalidKey (reason: string): ApiError {

@@ -205,6 +205,13 @@ export function declareSlots (app: FastifyInstance): void {
   if (!app.hasDecorator('principalJudges')) app.decorate('principalJudges', [])
 }
 
+/** Why a record does not authenticate at this time, or null. */
+export function lapseOf (record: KeyRecord, nowMs: number): string | null {
+  if (record.state !== 'active') return record.state
+  // What is no number is no time at which it is still valid.
+  return record.expiresAtMs === null || record.expiresAtMs > nowMs ? null : 'expired'
+}
+
 /** The authenticated caller. Throws `internal_error` when authentication has not run: a missing principal is never anonymous. */
 export function getPrincipal (request: FastifyRequest): Principal {
   if (request.principal === null) throw new ApiError('internal_error', { cause: new Error('no principal: the authentication layer has not run on this route') })

@@ -10,7 +10,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { LRUCache } from 'lru-cache'
 import { ApiError } from '../errors.ts'
-import { accessOf, declareSlots, type KeyRecord, type Principal } from './context.ts'
+import { accessOf, declareSlots, lapseOf, type KeyRecord, type Principal } from './context.ts'
 import { registerSubset, type LayersSubset } from './index.ts'
 import errorHandler from './support/error-handler.ts'
 
@@ -74,7 +74,8 @@ function askCaller (app: FastifyInstance, caller: NonNullable<GuardOptions['call
 
   async function identify (request: FastifyRequest): Promise<Principal> {
     const record = await caller(request)
-    if (record === null || record.state !== 'active' || (record.expiresAtMs !== null && !(record.expiresAtMs > Date.now()))) throw new ApiError('invalid_api_key', { reason: record?.state ?? 'unknown' })
+    const lapse = record === null ? 'unknown' : lapseOf(record, Date.now())
+    if (record === null || lapse !== null) throw new ApiError('invalid_api_key', { reason: lapse ?? 'unknown' })
     request.principal = { ...record, epoch: epochs.get(record.keyId) ?? '' }
     return request.principal
   }

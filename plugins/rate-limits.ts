@@ -56,7 +56,7 @@ const rateLimits: FastifyPluginAsync<RateLimitsOptions> = async (app, options) =
     }, done)
   })
 
-  // What layers 3 to 6 refused, and what was replayed, never reached the windows; its one round trip is this look at them.
+  // What layers 3 to 6 refused, and what was replayed, never reached the windows: this looks at them.
   app.addHook('onSend', function showUntouchedWindow (request, reply, payload, done) {
     const { principal } = request
     if (principal === null || request.window !== null) return done(null, payload)

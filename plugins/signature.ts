@@ -4,7 +4,7 @@
  * Phase: preParsing, on routes with access `key`. Reads: `bearerKey`, `principal` where there is one, `X-FB-Signature`, the exact bytes of
  * the body. Leaves: `rawBody`, `replayId` (published profile: for requests that change state; hardened: for all) and the same bytes for
  * the parser. Refuses with: `signature_missing`, `signature_invalid` (one answer for malformed, stale and wrong), `payload_too_large`, `request_timeout`.
- * Store: none; pure arithmetic. Whether a replay id was admitted before is judged by layer 7 in its one round trip.
+ * Store: none; pure arithmetic. What a cached record would refuse is refused by the record as it is (`renewPrincipal`). Whether a replay id was admitted before is judged by layer 7 in its one round trip.
  * Published profile: the MAC's key is the bearer key itself, so it proves freshness and integrity, not possession of a second secret.
  * Hardened profile, for keys that have signing secrets: lib/hardened-signature.ts. Each refuses the other.
  */

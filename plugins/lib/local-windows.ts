@@ -43,6 +43,7 @@ export function localWindows (options: LocalWindowsOptions): LocalWindows {
     for (const [replay, expiryMs] of replayExpiryMs.entries()) if (expiryMs <= nowMs) replayExpiryMs.delete(replay)
   }
 
+  /** Not kept before it has counted something. */
   function windowOf (keyId: string, limits: { perMinute: number, perHour: number }): SlidingWindow {
     const known = windows.get(keyId)
     if (known === undefined) return new SlidingWindow(limits)

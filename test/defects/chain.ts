@@ -60,7 +60,7 @@ export const CHAIN: readonly Defect[] = [
   },
   {
     name: 'suspended-keys',
-    file: 'plugins/authentication.ts',
+    file: 'plugins/context.ts',
     line: "if (record.state !== 'active') return record.state",
     instead: "if (record.state === 'revoked') return record.state",
     breaks: 'layer 2: a suspended or inactive key does not work',
@@ -68,7 +68,7 @@ export const CHAIN: readonly Defect[] = [
   },
   {
     name: 'expired-keys',
-    file: 'plugins/authentication.ts',
+    file: 'plugins/context.ts',
     line: "return record.expiresAtMs === null || record.expiresAtMs > nowMs ? null : 'expired'",
     instead: "return record.expiresAtMs === null || record.expiresAtMs >= nowMs ? null : 'expired'",
     breaks: 'layer 2: expiry is immediate, to the millisecond',

@@ -128,8 +128,11 @@ t.test('a route whose access is misspelt asks for a key, and a record whose expi
     for (const options of [{ authentication: { keys: { findByDigest: async () => record({ expiresAtMs }) } } }, { caller: () => record({ expiresAtMs }) }]) {
       const closed = fastify()
       await guard(closed, options)
+      let reason: string | null | undefined
+      closed.addHook('onSend', async (request) => { reason = request.refusal?.reason })
       route(closed)
       t.equal((await closed.inject({ url: '/thing', headers: signed('GET', '/thing') })).statusCode, 401)
+      t.equal(reason, 'expired', 'as the audit row tells it')
       await closed.close()
     }
   }
