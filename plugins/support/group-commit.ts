@@ -1,7 +1,9 @@
 /**
  * Many small durable writes as few commits: one statement is in flight and whatever arrives meanwhile is the next batch, so no timer trades
- * latency for throughput. Bounded in rows waiting and in time; what could not be made durable is refused with `unavailable` (503).
+ * latency for throughput. A statement begins when its turn of the event loop ends, so that what the same turn still
+ * brings goes with it. Bounded in rows waiting and in time; what could not be made durable is refused with `unavailable` (503).
  */
+import { setImmediate as endOfTurn } from 'node:timers/promises'
 import { ApiError } from '../../errors.ts'
 
 export interface GroupCommitLimits {
@@ -51,7 +53,7 @@ export function groupCommit<Item, Outcome> (options: GroupCommitOptions<Item, Ou
   async function commit (): Promise<void> {
     if (isWriting) return
     isWriting = true
-    while (queue.length > 0) {
+    for (await endOfTurn(); queue.length > 0; await endOfTurn()) {
       const taken = queue.slice(0, batchMax)
       batch = taken
       queue = queue.slice(batchMax)

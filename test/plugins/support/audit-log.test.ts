@@ -1,3 +1,4 @@
+import { setImmediate as endOfTurn } from 'node:timers/promises'
 import t from 'tap'
 import type { AuditRow } from '../../../plugins/context.ts'
 import { networkOf } from '../../../plugins/lib/network.ts'
@@ -17,32 +18,41 @@ function gate () {
       batches.push(rows.map(({ watermark }) => watermark))
       return new Promise<void>((resolve, reject) => { waiting.push({ resolve, reject }) })
     },
-    end (err?: Error) {
+    /** Resolves once the next statement has begun, where rows wait for one. */
+    async end (err?: Error) {
       const statement = waiting.shift()
       if (err === undefined) statement?.resolve()
       else statement?.reject(err)
-      return new Promise((resolve) => { setImmediate(resolve) })
+      await endOfTurn()
+      await endOfTurn()
     }
   }
 }
 
-t.test('one statement is in flight, and what arrives meanwhile is the next batch', async (t) => {
+t.test('rows of one turn share a statement, one is in flight, and what arrives meanwhile is the next batch', async (t) => {
   const database = gate()
   const sink = groupCommitSink({ write: database.write, batchMax: 3 })
-  const records = ['a', 'b', 'c', 'd', 'e'].map((name) => sink.record(row(name)))
-  t.same(database.batches, [['a']])
+  const record = (name: string) => sink.record(row(name))
+  const early = ['a', 'b'].map(record)
+  t.same(database.batches, [], 'begins when the turn ends')
+  await endOfTurn()
+  t.same(database.batches, [['a', 'b']])
+  const late = ['c', 'd', 'e', 'f'].map(record)
+  await endOfTurn()
+  t.same(database.batches, [['a', 'b']])
   await database.end()
-  t.same(database.batches, [['a'], ['b', 'c', 'd']])
+  t.same(database.batches, [['a', 'b'], ['c', 'd', 'e']])
   await database.end()
   await database.end()
-  await Promise.all(records)
-  t.same(database.batches, [['a'], ['b', 'c', 'd'], ['e']])
+  await Promise.all([...early, ...late])
+  t.same(database.batches, [['a', 'b'], ['c', 'd', 'e'], ['f']])
 })
 
 t.test('a statement that fails makes its own rows unavailable and no others, and keeps the cause private', async (t) => {
   const database = gate()
   const sink = groupCommitSink({ write: database.write })
   const first = sink.record(row('a'))
+  await endOfTurn()
   const second = sink.record(row('b'))
   const refused = t.rejects(first, { code: 'unavailable', message: 'Service temporarily unavailable', headers: { 'retry-after': '2' }, cause: { message: 'disk full' } })
   await database.end(new Error('disk full'))
@@ -54,7 +64,9 @@ t.test('a statement that fails makes its own rows unavailable and no others, and
 t.test('a full queue refuses at once', async (t) => {
   const database = gate()
   const sink = groupCommitSink({ write: database.write, queueMax: 2 })
-  const records = ['a', 'b', 'c'].map((name) => sink.record(row(name)))
+  const first = sink.record(row('a'))
+  await endOfTurn()
+  const records = [first, ...['b', 'c'].map((name) => sink.record(row(name)))]
   await t.rejects(sink.record(row('d')), { code: 'unavailable', reason: 'audit_queue_full' })
   await database.end()
   await database.end()
@@ -65,11 +77,14 @@ t.test('a full queue refuses at once', async (t) => {
 t.test('a row that is not durable by its deadline is given up, in flight or waiting', async (t) => {
   const database = gate()
   const sink = groupCommitSink({ write: database.write, deadlineMs: 20 })
-  const answers = await Promise.allSettled([sink.record(row('a')), sink.record(row('b'))])
+  const first = sink.record(row('a'))
+  await endOfTurn()
+  const answers = await Promise.allSettled([first, sink.record(row('b'))])
   for (const answer of answers) t.match(answer, { status: 'rejected', reason: { code: 'unavailable', reason: 'audit_deadline', headers: { 'retry-after': '2' } } })
   await database.end()
   t.same(database.batches, [['a']], 'what was given up while waiting is not written')
   const next = sink.record(row('c'))
+  await endOfTurn()
   await database.end()
   await next
 })
@@ -77,7 +92,9 @@ t.test('a row that is not durable by its deadline is given up, in flight or wait
 t.test('closing writes what waits and takes nothing more', async (t) => {
   const database = gate()
   const sink = groupCommitSink({ write: database.write })
-  const records = [sink.record(row('a')), sink.record(row('b'))]
+  const first = sink.record(row('a'))
+  await endOfTurn()
+  const records = [first, sink.record(row('b'))]
   const closed = sink.close()
   await t.rejects(sink.record(row('c')), { code: 'unavailable', reason: 'audit_closed' })
   await database.end()

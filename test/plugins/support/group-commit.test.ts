@@ -1,3 +1,4 @@
+import { setImmediate as endOfTurn } from 'node:timers/promises'
 import t from 'tap'
 import { acceptRequests } from '../../../db/queries/accepted-requests.ts'
 import { groupCommit } from '../../../plugins/support/group-commit.ts'
@@ -14,7 +15,9 @@ t.test('each item gets the outcome of its own place, and what comes meanwhile is
       return (at) => 2 * (batch[at] ?? 0)
     }
   })
-  t.same(await Promise.all([1, 2, 3, 4, 5, 6].map((n) => doubles.submit(n))), [2, 4, 6, 8, 10, 12])
+  const first = doubles.submit(1)
+  await endOfTurn()
+  t.same(await Promise.all([first, ...[2, 3, 4, 5, 6].map((n) => doubles.submit(n))]), [2, 4, 6, 8, 10, 12])
   t.same(batches, [[1], [2, 3, 4], [5, 6]])
   await doubles.close()
   await t.rejects(doubles.submit(7), { code: 'unavailable', reason: 'doubles_closed' })
@@ -29,7 +32,9 @@ t.test('a batch that fails refuses its items only', async (t) => {
       return (at) => batch[at] ?? ''
     }
   })
-  const [first, second] = await Promise.allSettled([once.submit('a'), once.submit('b')])
+  const settled = Promise.allSettled([once.submit('a')])
+  await endOfTurn()
+  const [[first], [second]] = await Promise.all([settled, Promise.allSettled([once.submit('b')])])
   t.match(first, { status: 'rejected', reason: { code: 'unavailable', reason: 'once_write_failed' } })
   t.match(second, { status: 'fulfilled', value: 'b' })
 })
