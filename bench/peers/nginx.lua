@@ -60,8 +60,10 @@ local function admit (record, replayId)
   local socket = ngx.socket.tcp()
   socket:settimeout(TIMEOUT_MS)
   assert(socket:connect(host, port, POOL))
-  local arguments = { 'EVALSHA', sha, '3', record.tag .. ':e', record.tag .. ':w', record.tag .. ':r:' .. replayId, record.epoch, 'nginx',
-    tostring(record.limit), tostring(record.limit), replayId == '' and '0' or tostring(REPLAY_TTL_SECONDS), 'admit', '' }
+  local limit = tostring(record.limit)
+  local arguments = replayId == ''
+    and { 'EVALSHA', sha, '2', record.tag .. ':e', record.tag .. ':w', record.epoch, 'nginx', limit, limit }
+    or { 'EVALSHA', sha, '3', record.tag .. ':e', record.tag .. ':w', record.tag .. ':r:' .. replayId, record.epoch, 'nginx', limit, limit, tostring(REPLAY_TTL_SECONDS) }
   local parts = { '*' .. #arguments .. '\r\n' }
   for at = 1, #arguments do parts[at + 1] = '$' .. #arguments[at] .. '\r\n' .. arguments[at] .. '\r\n' end
   assert(socket:send(table.concat(parts)))

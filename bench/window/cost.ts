@@ -54,7 +54,7 @@ const RING: Candidate = {
     pipeline.set(`${key}:e`, EPOCH)
     pipeline.set(`${key}:w`, ringOf(times), 'EX', 7200)
   },
-  args: (key) => [3, `${key}:e`, `${key}:w`, `${key}:r:`, EPOCH, 'another epoch', LIMITS.perMinute, LIMITS.perHour, 0, 'admit', ''],
+  args: (key) => [2, `${key}:e`, `${key}:w`, EPOCH, 'another epoch', LIMITS.perMinute, LIMITS.perHour],
   parts: (key) => [`${key}:w`, `${key}:e`]
 }
 const CANDIDATES: readonly Candidate[] = [
@@ -63,7 +63,7 @@ const CANDIDATES: readonly Candidate[] = [
   {
     ...RING,
     name: 'admission script, remembering a POST',
-    args: (key, nth) => [3, `${key}:e`, `${key}:w`, `${key}:r:${nth}`, EPOCH, 'another epoch', LIMITS.perMinute, LIMITS.perHour, 600, 'admit', ''],
+    args: (key, nth) => [3, `${key}:e`, `${key}:w`, `${key}:r:${nth}`, EPOCH, 'another epoch', LIMITS.perMinute, LIMITS.perHour, 600],
     parts: () => []
   },
   {

@@ -16,20 +16,20 @@ admit: judges one request of one API key and spends it when it is admitted. Atom
 KEYS[1] epoch of the key's record; string; ${EPOCH_TTL_SECONDS} s, renewed with the ring
 KEYS[2] ring of admitted times; string: header of ${RING_HEADER_BYTES} bytes (capacity, position, count, second of the last EXPIRE), then one
         u32 of unix ms modulo 2^32 per slot; ${RING_TTL_SECONDS} s, renewed when half is spent
-KEYS[3] replay record of this request; string '1'; read and written only when ARGV[5] is not 0
+KEYS[3] replay record of this request; string '1'; read and written only when ARGV[5] is there and not 0
 ARGV[1] epoch under which the caller read the record; '' when it does not know
 ARGV[2] random epoch, taken when the key has none
 ARGV[3] limit of the minute window   ARGV[4] limit of the hour window
-ARGV[5] seconds to remember the request; 0 for one that may repeat
-ARGV[6] 'read' to look at the windows only: the epoch and the replay record are then neither read nor written
-ARGV[7] requests that the caller admitted alone, while this store was away: the age of each, u32 milliseconds, oldest first; '' for
-        none. They are counted before the request is judged, unless the answer is 'stale' or 'replayed'
+ARGV[5] seconds to remember the request; 0 or left out for one that may repeat
+ARGV[6] 'read' to look at the windows only: the epoch and the replay record are then neither read nor written; else 'admit' or left out
+ARGV[7] requests that the caller admitted alone, while this store was away: the age of each, u32 milliseconds, oldest first; '' or left
+        out for none. They are counted before the request is judged, unless the answer is 'stale' or 'replayed'
 
 Returns one of
 {'stale', epoch}                                      nothing spent, nothing remembered
 {'replayed'}                                          nothing spent
 {'refused', remaining, resetMs, retryAfterMs, window} nothing spent, nothing remembered; window is 'minute' or 'hour'
-{'admitted', remaining, resetMs}                      spent, and remembered when ARGV[5] is not 0
+{'admitted', remaining, resetMs}                      spent, and remembered when ARGV[5] is there and not 0
 {'read', remaining, resetMs}                          nothing spent, nothing remembered
 
 A changed limit keeps the ring's times, so it never hands out a fresh window. A larger one re-packs the ring; the ring never
@@ -43,7 +43,7 @@ if not epoch then
 end
 if epoch ~= ARGV[1] then return {'stale', epoch} end
 
-local replayTtl = tonumber(ARGV[5])
+local replayTtl = tonumber(ARGV[5] or 0)
 if replayTtl > 0 and redis.call('EXISTS', KEYS[3]) == 1 then return {'replayed'} end
 
 local perMinute, perHour = tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -71,7 +71,7 @@ if #ring >= ${RING_HEADER_BYTES} then
   end
 end
 
-local carried = ARGV[7]
+local carried = ARGV[7] or ''
 if #carried > 0 then
   local times = redis.call('GETRANGE', KEYS[2], ${RING_HEADER_BYTES}, -1)
   if count == capacity then times = times:sub(position * 4 + 1) .. times:sub(1, position * 4) else times = times:sub(1, count * 4) end

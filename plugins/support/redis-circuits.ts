@@ -6,7 +6,7 @@
 import { hashTagOf } from '../lib/hash-slot.ts'
 import { createCircuit, SilenceError, type Circuit, type CircuitOptions, type CircuitState } from './circuit.ts'
 import { renewConnection, shardOf, type RedisClient } from './redis-connection.ts'
-import { defineScripts } from './redis-scripts.ts'
+import { runAdmitScript } from './redis-scripts.ts'
 import type { Guard } from './redis.ts'
 
 const PROBE_LIMIT = 1000
@@ -34,12 +34,11 @@ interface Part { readonly circuit: Circuit, lastKey: string }
 export function redisCircuits (redis: RedisClient, options: RedisCircuitsOptions = {}): RedisCircuits {
   const { prefix = 'fb', onChange = () => {}, ...limits } = options
   const parts = new Map<string, Part>()
-  defineScripts(redis)
 
   async function probe (part: Part): Promise<void> {
     assertReady(redis)
     const keyOf = (name: string) => `${prefix}:probe:{${hashTagOf(part.lastKey)}}:${name}`
-    await redis.fbAdmit(keyOf('e'), keyOf('w'), keyOf('r'), PROBE_EPOCH, PROBE_EPOCH, PROBE_LIMIT, PROBE_LIMIT, PROBE_REPLAY_TTL_SECONDS, 'admit', '')
+    await runAdmitScript(redis, [keyOf('e'), keyOf('w'), keyOf('r')], [PROBE_EPOCH, PROBE_EPOCH, PROBE_LIMIT, PROBE_LIMIT, PROBE_REPLAY_TTL_SECONDS])
   }
 
   function partOf (shard: string, key: string): Part {

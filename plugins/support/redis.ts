@@ -9,7 +9,7 @@ import { assertLimits } from '../lib/sliding-window.ts'
 import { EPOCH_TTL_SECONDS } from '../lib/sliding-window.lua.ts'
 import { CircuitOpenError } from './circuit.ts'
 import { onConnectionEnd, type RedisClient } from './redis-connection.ts'
-import { defineScripts } from './redis-scripts.ts'
+import { defineScripts, runAdmitScript } from './redis-scripts.ts'
 import { undoLater } from './redis-undo.ts'
 
 /** Older than both windows, and far from where a u32 clock would take it for a step back. */
@@ -48,27 +48,33 @@ export function redisAdmissionStore (redis: RedisClient, options: StoreOptions =
   const keyOf = (keyId: string, part: string) => `${prefix}:{${keyId}}:${part}`
   let connection = 0
   onConnectionEnd(redis, () => { connection++ })
-  defineScripts(redis)
   const stamped = (epoch: string, toldBy: number) => `${toldBy}.${epoch}`
   const unstamped = (epoch: string, askedOn: number) => epoch.startsWith(`${askedOn}.`) ? epoch.slice(`${askedOn}.`.length) : ''
   return {
     async admit (request) {
       assertLimits(request)
-      const { keyId, replayId, perMinute, perHour } = request
-      const replayTtlSeconds = replayId === null ? 0 : Math.max(1, Math.ceil(request.replayTtlSeconds))
+      const { keyId, replayId, perMinute, perHour, admittedAloneMs = [] } = request
       const askedOn = connection
       const epochKey = keyOf(keyId, 'e')
-      const reply = await guard(epochKey, () => redis.fbAdmit(
-        epochKey, keyOf(keyId, 'w'), keyOf(keyId, `r:${replayId ?? ''}`),
-        unstamped(request.epoch, askedOn), newEpoch(), perMinute, perHour, replayTtlSeconds, 'admit', agesOf(request.admittedAloneMs ?? [])
-      ))
+      const keys = [epochKey, keyOf(keyId, 'w')]
+      const args: Array<string | number | Buffer> = [unstamped(request.epoch, askedOn), newEpoch(), perMinute, perHour]
+      // What is left out need not be written, sent and read.
+      if (replayId !== null) {
+        keys.push(keyOf(keyId, `r:${replayId}`))
+        args.push(Math.max(1, Math.ceil(request.replayTtlSeconds)))
+      }
+      if (admittedAloneMs.length > 0) {
+        if (replayId === null) args.push(0)
+        args.push('admit', agesOf(admittedAloneMs))
+      }
+      const reply = await guard(epochKey, () => runAdmitScript(redis, keys, args))
       const verdict = readVerdict(reply, request)
       return verdict.outcome === 'stale' ? { outcome: 'stale', epoch: stamped(verdict.epoch, askedOn) } : verdict
     },
     async readWindow ({ keyId, perMinute, perHour }) {
       assertLimits({ perMinute, perHour })
       const epochKey = keyOf(keyId, 'e')
-      const reply = await guard(epochKey, () => redis.fbAdmit(epochKey, keyOf(keyId, 'w'), keyOf(keyId, 'r:'), '', '', perMinute, perHour, 0, 'read', ''))
+      const reply = await guard(epochKey, () => runAdmitScript(redis, [epochKey, keyOf(keyId, 'w')], ['', '', perMinute, perHour, 0, 'read']))
       const [outcome, remaining, resetAtMs]: unknown[] = Array.isArray(reply) ? reply : []
       if (outcome !== 'read' || typeof remaining !== 'number' || typeof resetAtMs !== 'number') throw new Error('Redis answered the window script with something else than a window')
       return { limit: perMinute, remaining, resetAtMs }
@@ -122,8 +128,7 @@ export function redisSingleUseStore (redis: RedisClient, options: StoreOptions =
 }
 
 /** The ages of these times, u32 milliseconds, big-endian: the server has a clock of its own. */
-function agesOf (timesMs: readonly number[]): Buffer | string {
-  if (timesMs.length === 0) return ''
+function agesOf (timesMs: readonly number[]): Buffer {
   const nowMs = Date.now()
   const bytes = Buffer.alloc(4 * timesMs.length)
   timesMs.forEach((atMs, at) => bytes.writeUInt32BE(Math.min(Math.max(0, nowMs - atMs), AGE_MS_MAX), 4 * at))
