@@ -167,7 +167,7 @@ function layerOptions (config: Config, deps: AppDeps, failures: FailureLimiter, 
     watermark: watermarkOptions(config, deps, now),
     // The environment's flag is absolute: nothing that is lifted while running opens what it closed.
     killSwitch: { state: config.enabled ? deps.killState : () => ALL_KILLED },
-    ...(metrics === undefined ? {} : { onLayerDone: metrics.observeLayer, onLayerRefused: metrics.observeRefusal, timeEvery: metrics.timeEvery })
+    ...(metrics === undefined ? {} : { onLayerTimed: metrics.observeLayer, timeEvery: metrics.timeEvery })
   }
 }
 

@@ -17,6 +17,7 @@ import { bearerKeyOf, digestOf } from './lib/api-key.ts'
 import { normaliseAddress } from './lib/cidr.ts'
 import { assertOptions, FUNCTION, OBJECT, port, required } from './lib/options.ts'
 import { sendRefusals } from './support/error-handler.ts'
+import { timed } from './support/layer-clock.ts'
 
 const QUIET_MS = 60_000
 const SUBJECTS_MAX = 10_000
@@ -46,7 +47,7 @@ const anomalyDetection: FastifyPluginAsync<AnomalyDetectionOptions> = async (app
   let underway = 0
   sendRefusals(app)
 
-  app.addHook('onResponse', function observeOutcome (request, _reply, done) {
+  app.addHook('onResponse', timed(app, 'anomaly-detection', function observeOutcome (request, _reply, done) {
     done()
     if (request.refusal === null) return
     const { code } = request.refusal
@@ -54,7 +55,7 @@ const anomalyDetection: FastifyPluginAsync<AnomalyDetectionOptions> = async (app
     // Where more than one is asked for, the elected instance counts them.
     else if (code === 'ip_not_allowed' && request.principal !== null && thresholds.foreign_address.count === 1) report('foreign_address', request, request.principal)
     else if (code === 'https_required' && keys !== undefined) recognise(request, keys)
-  })
+  }))
 
   /** A key that came in clear is looked up after the answer has gone, and at most once a minute. */
   function recognise (request: FastifyRequest, keys: Pick<KeyStore, 'findByDigest'>): void {

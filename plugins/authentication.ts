@@ -8,7 +8,7 @@
  * asks for a fresh record when they differ. Windows' store away: no cache, every request reads the key store. Key store away:
  * 503, never 401, which would make partners throw good keys away.
  */
-import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsync, FastifyRequest, RequestPayload } from 'fastify'
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { ApiError } from '../errors.ts'
@@ -17,6 +17,7 @@ import { bearerKeyOf, digestHexOf } from './lib/api-key.ts'
 import { failureBudget } from './lib/failure-budget.ts'
 import { assertOptions, FUNCTION, port, positiveWhole, required } from './lib/options.ts'
 import { sendRefusals } from './support/error-handler.ts'
+import { timedWithPayload } from './support/layer-clock.ts'
 
 const CACHE_RECORDS_MAX = 10_000
 const KNOWN_MAX = 100_000
@@ -65,10 +66,10 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
   const budget = failureBudget({ perSecondMax: options.failuresPerSecondMax ?? FAILURES_PER_SECOND_MAX, underWayMax: STRANGERS_AT_A_TIME, now })
   sendRefusals(app)
 
-  app.addHook('preParsing', function authenticate (request, _reply, payload, done) {
+  app.addHook('preParsing', timedWithPayload<RequestPayload>(app, 'authentication', function authenticate (request, _reply, payload, done) {
     if (accessOf(request) !== 'key' || admitFromCache(request)) return done(null, payload)
     admitFromStore(request).then(() => done(null, payload), done)
-  })
+  }))
 
   /** The caller as it usually is: a key whose record is at hand, at an address that has not failed. Awaits nothing; true when it is let in. */
   function admitFromCache (request: FastifyRequest): boolean {

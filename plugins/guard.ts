@@ -25,7 +25,7 @@ export interface GuardOptions extends LayersSubset {
   caller?: (request: FastifyRequest) => KeyRecord | null | Promise<KeyRecord | null>
 }
 
-type LayerOption = Exclude<keyof GuardOptions, 'caller' | 'onLayerDone' | 'onLayerRefused' | 'timeEvery'>
+type LayerOption = Exclude<keyof GuardOptions, 'caller' | 'onLayerTimed' | 'timeEvery'>
 
 const A_CALLER = 'give authentication, or caller where callers are known otherwise'
 /** What a layer cannot do without, and why. */
@@ -41,7 +41,7 @@ const NEEDS: Readonly<Record<LayerOption, { by: ReadonlyArray<keyof GuardOptions
   watermark: null,
   killSwitch: null
 }
-const NOT_LAYERS = new Set(['caller', 'onLayerDone', 'onLayerRefused', 'timeEvery'])
+const NOT_LAYERS = new Set(['caller', 'onLayerTimed', 'timeEvery'])
 
 /**
  * Registers the layers whose options are given on this scope. Routes declared afterwards in the scope stand behind them; each says in

@@ -6,13 +6,14 @@
  * the list. Store: none; the list stands in the key's record and is compiled once per record. A list that cannot be read denies. What a
  * cached record would refuse is judged again by the record as it is: it never gets as far as layer 7, which compares epochs.
  */
-import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsync, FastifyRequest, RequestPayload } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../errors.ts'
 import { accessOf, getPrincipal, type Principal } from './context.ts'
 import { compileAllowlist, normaliseAddress } from './lib/cidr.ts'
 import { assertOptions } from './lib/options.ts'
 import { sendRefusals } from './support/error-handler.ts'
+import { timedWithPayload } from './support/layer-clock.ts'
 
 export type IpAllowlistOptions = Record<never, never>
 
@@ -23,13 +24,13 @@ const ipAllowlist: FastifyPluginAsync<IpAllowlistOptions> = async (app, options)
   sendRefusals(app)
   app.principalJudges.push(judgeAddress)
 
-  app.addHook('preParsing', function refuseForeignAddress (request, _reply, payload, done) {
+  app.addHook('preParsing', timedWithPayload<RequestPayload>(app, 'ip-allowlist', function refuseForeignAddress (request, _reply, payload, done) {
     if (accessOf(request) !== 'key') return done(null, payload)
     const principal = getPrincipal(request)
     const refusal = refusalOf(request, principal)
     if (refusal === null) return done(null, payload)
     judgeRenewed(request, principal, refusal).then(() => done(null, payload), done)
-  })
+  }))
 
   /** A list that was widened a moment ago holds at once. All judges speak again, because layer 7 sees no stale record any more. */
   async function judgeRenewed (request: FastifyRequest, held: Principal, refusal: ApiError): Promise<void> {

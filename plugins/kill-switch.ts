@@ -16,6 +16,7 @@ import { STATE_CHANGING, type Principal } from './context.ts'
 import type { KillReach, KillState } from './lib/kill-state.ts'
 import { assertOptions, FUNCTION, required } from './lib/options.ts'
 import { sendRefusals } from './support/error-handler.ts'
+import { timed } from './support/layer-clock.ts'
 
 const RETRY_AFTER_SECONDS = '2'
 
@@ -40,11 +41,11 @@ const killSwitch: FastifyPluginAsync<KillSwitchOptions> = async (app, options) =
   app.callerJudges.push(judgeCaller)
   app.decorate('refuseKilledOrganization', (request, orgId) => judge(request, state().orgs.get(orgId), 'organization'))
 
-  app.addHook('onRequest', function refuseWhenDisabled (_request, _reply, done) {
+  app.addHook('onRequest', timed(app, 'kill-switch', function refuseWhenDisabled (_request, _reply, done) {
     const { everything, isKnown } = state()
     if (everything === 'everything') return done(new ApiError('api_disabled', { reason: 'everything' }))
     done(isKnown ? undefined : new ApiError('unavailable', { reason: 'kill_switch_unknown', headers: { 'retry-after': RETRY_AFTER_SECONDS } }))
-  })
+  }))
 
   app.addHook('preParsing', function refuseKilledCaller (request, _reply, payload, done) {
     try {

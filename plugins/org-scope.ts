@@ -6,13 +6,14 @@
  * make the signed string ambiguous. Store: none: a record id carries a MAC of its organization, so a foreign one is refused by
  * arithmetic, and whether it exists stays unknown. Behind this stand row-level security and queries that take the organization.
  */
-import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsync, FastifyRequest, RequestPayload } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../errors.ts'
 import { accessOf, getPrincipal, type Principal } from './context.ts'
 import { assertOptions, bytes, required, type OptionRule } from './lib/options.ts'
 import { belongsTo, isRecordId } from './lib/record-id.ts'
 import { sendRefusals } from './support/error-handler.ts'
+import { timedWithPayload } from './support/layer-clock.ts'
 
 const SECRET_BYTES_MIN = 32
 const RECORD_PARAMS: OptionRule = {
@@ -37,7 +38,7 @@ const orgScope: FastifyPluginAsync<OrgScopeOptions> = async (app, options) => {
   sendRefusals(app)
   app.principalJudges.push(judgeRecordIds)
 
-  app.addHook('preParsing', function refuseForeignRecord (request, _reply, payload, done) {
+  app.addHook('preParsing', timedWithPayload<RequestPayload>(app, 'org-scope', function refuseForeignRecord (request, _reply, payload, done) {
     if (accessOf(request) === 'key') {
       try {
         judgeRecordIds(request, getPrincipal(request))
@@ -46,11 +47,11 @@ const orgScope: FastifyPluginAsync<OrgScopeOptions> = async (app, options) => {
       }
     }
     done(null, payload)
-  })
+  }))
 
   app.addHook('preHandler', function refuseForeignOrganization (request, _reply, done) {
     const named = accessOf(request) === 'key' ? organizationIn(request.body) : undefined
-    done(named !== undefined && named !== getPrincipal(request).orgId ? new ApiError('organization_mismatch') : undefined)
+    done(named !== undefined && named !== getPrincipal(request).orgId ? new ApiError('organization_mismatch', { reason: 'body_organization' }) : undefined)
   })
 
   function judgeRecordIds (request: FastifyRequest, principal: Principal): void {

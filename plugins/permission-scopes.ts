@@ -5,12 +5,13 @@
  * `insufficient_permission`; `detail` and `WWW-Authenticate` (RFC 6750 section 3) name the permission. Store: none.
  * A route that declares no access, or a `key` route without a scope, stops the boot: a forgotten line must not open a door.
  */
-import type { FastifyPluginAsync, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyPluginAsync, FastifyRequest, RequestPayload, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../errors.ts'
 import { accessOf, getPrincipal, routeOf, type Permission, type Principal } from './context.ts'
 import { assertOptions } from './lib/options.ts'
 import { sendRefusals } from './support/error-handler.ts'
+import { timedWithPayload } from './support/layer-clock.ts'
 
 const ACCESSES = new Set<unknown>(['key', 'open', 'result-token'])
 const PERMISSIONS = new Set<unknown>(['governance:read', 'governance:evaluate', 'admin'])
@@ -23,7 +24,7 @@ const permissionScopes: FastifyPluginAsync<PermissionScopesOptions> = async (app
   app.principalJudges.push(judgePermission)
   app.addHook('onRoute', refuseUndeclared)
 
-  app.addHook('preParsing', function refuseMissingPermission (request, _reply, payload, done) {
+  app.addHook('preParsing', timedWithPayload<RequestPayload>(app, 'permission-scopes', function refuseMissingPermission (request, _reply, payload, done) {
     if (accessOf(request) === 'key') {
       try {
         judgePermission(request, getPrincipal(request))
@@ -32,7 +33,7 @@ const permissionScopes: FastifyPluginAsync<PermissionScopesOptions> = async (app
       }
     }
     done(null, payload)
-  })
+  }))
 }
 
 function judgePermission (request: FastifyRequest, principal: Principal): void {

@@ -10,7 +10,7 @@
  * process admitted before, and the store is told of what it admitted alone with the key's next request. What changes state is confirmed
  * by a row in the database besides: the store decides, the row confirms, so that one which forgot lets nothing in twice.
  */
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest, RequestPayload } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../errors.ts'
 import { accessOf, getPrincipal, STATE_CHANGING, type AcceptedRequests, type AdmissionRequest, type AdmissionStore, type AdmissionVerdict, type Principal, type WindowState } from './context.ts'
@@ -18,6 +18,7 @@ import { localWindows } from './lib/local-windows.ts'
 import { assertOptions, port, positiveWhole, required } from './lib/options.ts'
 import { untoldAdmissions } from './lib/untold-admissions.ts'
 import { sendRefusals } from './support/error-handler.ts'
+import { timedWithPayload } from './support/layer-clock.ts'
 
 const RELOADS_MAX = 3
 const REPLAY_TTL_SECONDS = 601
@@ -42,7 +43,7 @@ const rateLimits: FastifyPluginAsync<RateLimitsOptions> = async (app, options) =
   const untold = untoldAdmissions()
   sendRefusals(app)
 
-  app.addHook('preParsing', function admit (request, reply, payload, done) {
+  app.addHook('preParsing', timedWithPayload<RequestPayload>(app, 'rate-limits', function admit (request, reply, payload, done) {
     if (accessOf(request) !== 'key') return done(null, payload)
     judge(request).then((verdict) => {
       let confirmed: Promise<void> | undefined
@@ -54,7 +55,7 @@ const rateLimits: FastifyPluginAsync<RateLimitsOptions> = async (app, options) =
       if (confirmed === undefined) done(null, payload)
       else confirmed.then(() => done(null, payload), done)
     }, done)
-  })
+  }))
 
   // What layers 3 to 6 refused, and what was replayed, never reached the windows: this looks at them.
   app.addHook('onSend', function showUntouchedWindow (request, reply, payload, done) {

@@ -19,6 +19,7 @@ import { anyMacMatches, macOf, parseSignatureHeader, pathOf, TOLERANCE_SECONDS, 
 import { assertOptions, BOOLEAN, FUNCTION, positiveWhole } from './lib/options.ts'
 import { budgetPerSecond, diagnoseSignature, reasonOf } from './lib/signature-doctor.ts'
 import { sendRefusals } from './support/error-handler.ts'
+import { timedWithPayload } from './support/layer-clock.ts'
 import { BODY_DEADLINE_MS, hasBody, replayed, takeBody } from './support/raw-body.ts'
 
 export const BODY_BYTES_MAX = 10 * 1024 * 1024
@@ -66,7 +67,7 @@ const signature: FastifyPluginAsync<SignatureOptions> = async (app, options) => 
   const isAffordable = budgetPerSecond(EXPLAINED_PER_SECOND_MAX, now)
   app.decorate('explainSignature', explain)
 
-  app.addHook('preParsing', function verifySignature (request, reply, payload, done) {
+  app.addHook('preParsing', timedWithPayload<RequestPayload>(app, 'signature', function verifySignature (request, reply, payload, done) {
     if (accessOf(request) !== 'key') return done(null, payload)
     const key = takeKey(request)
     const header = request.headers['x-fb-signature']
@@ -86,7 +87,7 @@ const signature: FastifyPluginAsync<SignatureOptions> = async (app, options) => 
     takeBody(request, reply, payload, { bytesMax: bodyBytesMax, deadlineMs })
       .then((body) => isRight(request, key, parsed, body) ? replayed(body) : null)
       .then((again) => again === null ? refuse('mac', request, done) : done(null, again), done)
-  })
+  }))
 
   /** By the key as it is: a revocation comes first, and whoever asked for an explanation a moment ago gets it. */
   function refuse (check: RefusedBy, request: FastifyRequest, done: (err: Error) => void): void {

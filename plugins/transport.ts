@@ -16,6 +16,7 @@ import { ApiError } from '../errors.ts'
 import { assertOptions, BOOLEAN, positiveWhole } from './lib/options.ts'
 import { targetProblem } from './lib/request-target.ts'
 import { sendRefusals } from './support/error-handler.ts'
+import { timed } from './support/layer-clock.ts'
 
 /** Headers that may stand once, each with a bit of its own. */
 const SINGLE_HEADERS = new Map(['authorization', 'x-fb-signature', 'host', 'content-type', 'content-length', 'transfer-encoding', 'expect'].map((name, at) => [name, 1 << at]))
@@ -46,11 +47,11 @@ const transport: FastifyPluginAsync<TransportOptions> = async (app, options) => 
   const inDoubt = new WeakSet<Socket>()
   sendRefusals(app)
 
-  app.addHook('onRequest', function refuseUnsafeTransport (request, reply, done) {
+  app.addHook('onRequest', timed(app, 'transport', function refuseUnsafeTransport (request, reply, done) {
     if (request.protocol === 'https') reply.header('strict-transport-security', HSTS)
     else if (requireHttps) return done(new ApiError('https_required'))
     done(preflightRefusal(request) ?? sizeRefusal(request) ?? framingRefusal(request, reply) ?? targetRefusal(request) ?? undefined)
-  })
+  }))
 
   function sizeRefusal ({ raw }: FastifyRequest): ApiError | null {
     if ((raw.url ?? '').length > targetCharsMax) return new ApiError('uri_too_long', { detail: `A request target has at most ${targetCharsMax} characters.`, reason: 'target' })

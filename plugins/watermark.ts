@@ -19,6 +19,7 @@ import { assertOptions, bytes, FUNCTION, port, required, TEXT } from './lib/opti
 import { scrub } from './lib/scrub.ts'
 import { mintWatermark } from './lib/watermark-id.ts'
 import { sendRefusals } from './support/error-handler.ts'
+import { timedWithPayload } from './support/layer-clock.ts'
 
 /** Whether a watermark was minted under a secret; asks no store. */
 export { verifyWatermark } from './lib/watermark-id.ts'
@@ -87,7 +88,7 @@ const watermark: FastifyPluginAsync<WatermarkOptions> = async (app, options) => 
     done(null, { ...payload, meta: { watermark: watermarkOf(request) } })
   })
 
-  app.addHook('onSend', function recordBeforeSending (request, reply, payload, done) {
+  app.addHook('onSend', timedWithPayload<unknown>(app, 'watermark', function recordBeforeSending (request, reply, payload, done) {
     reply.header('x-fb-watermark', watermarkOf(request))
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
     reply.header('x-content-type-options', 'nosniff')
@@ -98,7 +99,7 @@ const watermark: FastifyPluginAsync<WatermarkOptions> = async (app, options) => 
     const retiring = request.principal?.retiring
     if (retiring !== undefined) reply.header('deprecation', retiring.deprecation).header('sunset', retiring.sunset)
     audit.record(rowOf(request, reply)).then(() => done(null, payload), (cause: unknown) => { withhold(request, reply, payload, cause).then((answer) => done(null, answer), done) })
-  })
+  }))
 
   function watermarkOf (request: FastifyRequest): string {
     request.watermark ??= mintWatermark(secret, now())

@@ -12,19 +12,21 @@ import { countTally, LatencyTally } from './tallies.ts'
 const ALL: readonly Access[] = ['key', 'open', 'result-token']
 const KEY: readonly Access[] = ['key']
 
-/** On which routes a layer judges. */
+/** On which routes a layer judges, in the order in which a request meets the layers: one that is refused has passed those before. */
 const JUDGES: Readonly<Record<LayerName, readonly Access[]>> = {
   transport: ALL,
+  'kill-switch': ALL,
   authentication: KEY,
   signature: KEY,
   'ip-allowlist': KEY,
   'org-scope': KEY,
   'permission-scopes': KEY,
   'rate-limits': KEY,
-  'anomaly-detection': ALL,
   watermark: ALL,
-  'kill-switch': ALL
+  'anomaly-detection': ALL
 }
+/** These see every answer, also that of a refusal. */
+const AT_THE_END: ReadonlySet<string> = new Set<LayerName>(['watermark', 'anomaly-detection'])
 
 /** The layer that refuses with this code. */
 const LAYER_OF_CODE: ReadonlyMap<ErrorCode, LayerName> = new Map<ErrorCode, LayerName>([
@@ -44,10 +46,13 @@ const LAYER_OF_REASON: ReadonlyMap<string, LayerName> = new Map<string, LayerNam
   ['malformed_request body', 'signature'], ['malformed_request body_length', 'signature'],
   ['malformed_request record_id', 'org-scope'],
   ['unavailable key_store', 'authentication'], ['unavailable strangers', 'authentication'], ['rate_limited strangers', 'authentication'],
-  ['unavailable epoch', 'rate-limits'],
+  ['unavailable epoch', 'rate-limits'], ['unavailable accepted_requests', 'rate-limits'],
   ['unavailable audit', 'watermark'],
   ['unavailable kill_switch_unknown', 'kill-switch']
 ])
+
+/** Private reason of a refusal by what the body names. */
+const REFUSED_BY_BODY = 'body_organization'
 
 const SECONDS_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
 
@@ -56,10 +61,8 @@ export interface Metrics {
   observeRequest (request: FastifyRequest, reply: FastifyReply): void
   /** One request in so many is timed layer by layer; all are counted. */
   readonly timeEvery: number
-  /** A layer let a request pass. */
-  observeLayer (layer: LayerName, microseconds: number | null, request: FastifyRequest): void
-  /** The chain ended early: what the layer that refused took. */
-  observeRefusal (microseconds: number, request: FastifyRequest): void
+  /** What a layer took that let a request pass or refused it. */
+  observeLayer (layer: LayerName, microseconds: number, request: FastifyRequest): void
   /** A circuit towards a part of a store opened or closed. */
   observeCircuit (store: 'redis', shard: string, state: 'open' | 'closed'): void
 }
@@ -81,6 +84,21 @@ export function createMetrics ({ timeEvery = TIME_EVERY }: { timeEvery?: number 
   const circuitOpened = new Counter({ name: 'flowbeacon_circuit_opened_total', help: 'How often a circuit opened', labelNames: ['store', 'shard'], registers: [registry] })
   // All ten are there from the first scrape: a series that appears late reads as a gap.
   const layers = new Map(Object.entries(JUDGES).map(([layer, accesses]) => [layer, { accesses, pass: passed.adder({ layer }), time: layerSeconds.adder(layer) }]))
+  const passesOf = new Map(ALL.map((access) => [access, [...layers.values()].filter(({ accesses }) => accesses.includes(access)).map(({ pass }) => pass)]))
+
+  function countPasses (access: Access, request: FastifyRequest, refusing: LayerName | null): void {
+    if (refusing === null) {
+      for (const pass of passesOf.get(access) ?? []) pass()
+      return
+    }
+    // A body is read, and what it names judged, once all layers before it have let the request pass.
+    let isBefore = true
+    const isAfterChain = request.refusal?.reason === REFUSED_BY_BODY
+    for (const [layer, { accesses, pass }] of layers) {
+      if (layer === refusing) isBefore = false
+      else if ((isBefore || isAfterChain || AT_THE_END.has(layer)) && accesses.includes(access)) pass()
+    }
+  }
 
   /** Found by three looks at what is there, where a text made of them would be made and searched for each request. */
   function countAnswer (route: string, method: string, status: number): void {
@@ -98,13 +116,7 @@ export function createMetrics ({ timeEvery = TIME_EVERY }: { timeEvery?: number 
     },
     observeLayer (layer, microseconds, request) {
       const tally = layers.get(layer)
-      if (tally === undefined || !tally.accesses.includes(accessOf(request)) || refusingLayer(request) === layer) return
-      tally.pass()
-      if (microseconds !== null) tally.time(microseconds / 1e6)
-    },
-    observeRefusal (microseconds, request) {
-      const layer = refusingLayer(request)
-      if (layer !== null) layers.get(layer)?.time(microseconds / 1e6)
+      if (tally?.accesses.includes(accessOf(request)) === true) tally.time(microseconds / 1e6)
     },
     observeRequest (request, reply) {
       const route = routeOf(request).url ?? '*'
@@ -113,6 +125,7 @@ export function createMetrics ({ timeEvery = TIME_EVERY }: { timeEvery?: number 
       if (request.degraded) degraded.inc()
       const layer = refusingLayer(request)
       if (layer !== null && request.refusal !== null) refused.inc({ layer, code: request.refusal.code })
+      countPasses(accessOf(request), request, layer)
     }
   }
 }

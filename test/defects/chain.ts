@@ -197,7 +197,7 @@ export const CHAIN: readonly Defect[] = [
   {
     name: 'foreign-organization-in-body',
     file: 'plugins/org-scope.ts',
-    line: "done(named !== undefined && named !== getPrincipal(request).orgId ? new ApiError('organization_mismatch') : undefined)",
+    line: "done(named !== undefined && named !== getPrincipal(request).orgId ? new ApiError('organization_mismatch', { reason: 'body_organization' }) : undefined)",
     instead: "done(named === '' ? new ApiError('organization_mismatch') : undefined)",
     breaks: 'layer 5: a body that names another organization is refused',
     tests: ['test/plugins/org-scope.test.ts']

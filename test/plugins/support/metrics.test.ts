@@ -76,7 +76,7 @@ t.test('each of the ten layers tells what it passed, what it refused by code, an
     'permission-scopes insufficient_permission 1', 'rate-limits rate_limited 3', 'signature signature_missing 1', 'transport browser_refused 1', 'transport malformed_request 1', 'watermark unavailable 1'])
   const passed = (layer: LayerName): number => Number(series.get(`flowbeacon_layer_passed_total{layer="${layer}"}`))
   t.same(LAYER_NAMES.map((layer) => [layer, passed(layer)]), [
-    ['transport', 19], ['authentication', 11], ['signature', 10], ['ip-allowlist', 9], ['org-scope', 7], ['permission-scopes', 6], ['rate-limits', 5],
+    ['transport', 19], ['authentication', 11], ['signature', 10], ['ip-allowlist', 9], ['org-scope', 6], ['permission-scopes', 6], ['rate-limits', 5],
     ['anomaly-detection', 21], ['watermark', 20], ['kill-switch', 18]])
   for (const layer of LAYER_NAMES) t.ok(Number(series.get(`flowbeacon_layer_seconds_count{layer="${layer}"}`)) >= passed(layer), layer)
   t.equal(series.get('flowbeacon_layer_seconds_count{layer="authentication"}'), '13', 'what it refused took time as well')
