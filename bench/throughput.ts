@@ -9,11 +9,12 @@ import { arch, cpus, platform } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { PUBLIC_PREFIX } from '../app.ts'
+import { keepAwake } from './load/awake.ts'
 import { whyUnfit } from './load/checks.ts'
 import { readCounters } from './load/counters.ts'
 import { writeSection } from './load/docs.ts'
 import { reached, type Reached } from './load/goals.ts'
-import { findLoader, type Loader } from './load/loader.ts'
+import { findLoader, type Load, type Loader } from './load/loader.ts'
 import { chart, goalsTable, table } from './load/report.ts'
 import { openStores, type BenchStores } from './load/stores.ts'
 import { shuffled } from './load/statistics.ts'
@@ -40,8 +41,11 @@ const CHARTS = fileURLToPath(new URL('../../docs/performance/', import.meta.url)
 const FOLDER = fileURLToPath(new URL('../../bench/results/', import.meta.url))
 /** More than any target reaches on a machine of today. */
 const REQUESTS_PER_SECOND_MAX = 60_000
-/** Until most of what will be compiled is: the compiler's threads are counted like the rest of a process. */
-const WARM_SECONDS = 3
+/** Until what will be compiled is: the compiler's threads are counted like the rest of a process. A target that is slow has had enough after so long. */
+const WARM_REQUESTS = 40_000
+const WARM_SECONDS_MAX = 8
+/** From so many connections on there is always something to do, and processors are kept from halting. What one client waits for is measured as it is. */
+const BUSY_CONNECTIONS = 16
 const SIMULATED_HOURS = 6
 const SCENARIOS = 'GET/64/1,POST/64/1,GET/4/1,GET/64/2'
 
@@ -82,7 +86,7 @@ function readTargets (text: string): Target[] {
 async function measure (scenarios: readonly Scenario[], targets: readonly Target[], seconds: number): Promise<number> {
   installPeers(say)
   const loader = findLoader()
-  const stores = await openStores((Math.max(...scenarios.map(({ rounds }) => rounds)) * seconds + WARM_SECONDS) * REQUESTS_PER_SECOND_MAX)
+  const stores = await openStores(WARM_REQUESTS + (Math.max(...scenarios.map(({ rounds }) => rounds)) * seconds + 1) * REQUESTS_PER_SECOND_MAX)
   say(`stores: ${stores.name}; load by ${loader.name}`)
   const results: Array<{ scenario: Scenario, rows: Row[] }> = []
   let goals: Reached[] = []
@@ -112,6 +116,8 @@ async function runScenario (scenario: Scenario, targets: readonly Target[], stor
   const random = seededRandom(Number(values.seed))
   const samples: Sample[] = []
   const slot = { method: scenario.method, connections: scenario.connections, path: `${PUBLIC_PREFIX}${BENCH_PATH}`, keysFile: stores.keysFile }
+  const awake = scenario.connections < BUSY_CONNECTIONS ? null : keepAwake()
+  if (awake === null) say(`${scenario.name}: processors may halt`)
   try {
     for (const target of targets) {
       const missing = target.whyMissing?.() ?? null
@@ -123,7 +129,7 @@ async function runScenario (scenario: Scenario, targets: readonly Target[], stor
       if (reason !== null) unfit.set(target.name, reason)
     }
     const fit = running.filter(({ name }) => !unfit.has(name))
-    for (const target of fit) await load(target.url, { ...slot, seconds: WARM_SECONDS })
+    for (const target of fit) await warm(target, load, slot)
     for (let round = 0; round < scenario.rounds; round++) {
       say(`${scenario.name}: round ${round + 1} of ${scenario.rounds}`)
       for (const target of shuffled(fit, random)) {
@@ -134,9 +140,15 @@ async function runScenario (scenario: Scenario, targets: readonly Target[], stor
       }
     }
   } finally {
+    awake?.stop()
     for (const target of running) await target.stop()
   }
   return summarise(samples, targets, unfit)
+}
+
+async function warm (target: RunningTarget, load: Loader, slot: Omit<Load, 'seconds'>): Promise<void> {
+  let requests = 0
+  for (let second = 0; second < WARM_SECONDS_MAX && requests < WARM_REQUESTS; second++) requests += (await load(target.url, { ...slot, seconds: 1 })).requests
 }
 
 function write (results: ReadonlyArray<{ scenario: Scenario, rows: Row[] }>, about: object): void {

@@ -28,8 +28,8 @@ export function table (rows: readonly Row[]): string {
 
 export function goalsTable (goals: readonly Reached[]): string {
   return aligned([
-    ['', 'must', 'goal', 'measured', ''],
-    ...goals.map(({ measure, must, goal, measured, isMet, isGoal }) => [measure, ...[must, goal, measured].map((value) => value.toFixed(Number.isInteger(value) ? 0 : 2)), wordOf(isMet, isGoal)])
+    ['', 'must', 'goal', 'measured', '', 'by requests'],
+    ...goals.map(({ measure, must, goal, measured, beside, isMet, isGoal }) => [measure, ...[must, goal, measured].map((value) => value.toFixed(Number.isInteger(value) ? 0 : 2)), wordOf(isMet, isGoal), beside?.toFixed(2) ?? ''])
   ])
 }
 

@@ -51,12 +51,18 @@ export function localWindows (options: LocalWindowsOptions): LocalWindows {
     return known
   }
 
+  /** One that is known was moved to the newest when it was found. */
+  function keep (keyId: string, window: SlidingWindow): void {
+    if (!windows.has(keyId)) windows.set(keyId, window)
+  }
+
   return {
-    note (keyId, perMinute, perHour, atMs = now()) {
-      sweep(now())
+    note (keyId, perMinute, perHour, atMs) {
+      const nowMs = now()
+      sweep(nowMs)
       const window = windowOf(keyId, { perMinute: share(perMinute, instances), perHour: share(perHour, instances) })
-      window.note(atMs)
-      windows.set(keyId, window)
+      window.note(atMs ?? nowMs)
+      keep(keyId, window)
     },
     read (keyId, perMinute, perHour) {
       assertLimits({ perMinute, perHour })
@@ -70,7 +76,7 @@ export function localWindows (options: LocalWindowsOptions): LocalWindows {
       if (replay !== null && (replayExpiryMs.get(replay) ?? 0) > nowMs) return { outcome: 'replayed' }
       const window = windowOf(keyId, { perMinute: share(perMinute, instances), perHour: share(perHour, instances) })
       const verdict = window.admit(nowMs)
-      windows.set(keyId, window)
+      keep(keyId, window)
       if (replay !== null && verdict.outcome === 'admitted') replayExpiryMs.set(replay, nowMs + replayTtlSeconds * 1000)
       // The published limit is the key's, whatever part of it this instance may serve.
       return { ...verdict, window: { ...verdict.window, limit: perMinute } }

@@ -55,6 +55,8 @@ interface Connection {
   hasFailed: boolean
   /** Run once no request is under way. */
   whenQuiet: (() => void) | null
+  /** An answer has gone, or never will. */
+  readonly end: () => void
 }
 
 /** A server for Fastify's `serverFactory`. */
@@ -95,7 +97,17 @@ function watch (connections: WeakMap<Socket, Connection>, options: HttpEdgeOptio
 
   function open (socket: Socket): void {
     if (connections.has(socket)) return
-    const connection: Connection = { last: null, underWay: 0, hasFailed: false, whenQuiet: null }
+    const connection: Connection = {
+      last: null,
+      underWay: 0,
+      hasFailed: false,
+      whenQuiet: null,
+      end () {
+        if (--connection.underWay > 0) return
+        connection.whenQuiet?.()
+        connection.whenQuiet = null
+      }
+    }
     connections.set(socket, connection)
     lingerOn(socket, () => connection.last !== null && !connection.last.message.complete)
   }
@@ -105,11 +117,8 @@ function watch (connections: WeakMap<Socket, Connection>, options: HttpEdgeOptio
     if (connection === undefined) return
     connection.last = exchange
     connection.underWay++
-    exchange.response.once('close', () => {
-      if (--connection.underWay > 0) return
-      connection.whenQuiet?.()
-      connection.whenQuiet = null
-    })
+    // An answer closes once; one listener serves all of its connection.
+    exchange.response.on('close', connection.end)
   }
 
   function fail (err: ParserError, socket: Socket): void {
