@@ -12,6 +12,7 @@ import orgScope, { type OrgScopeOptions } from './org-scope.ts'
 import permissionScopes, { type PermissionScopesOptions } from './permission-scopes.ts'
 import rateLimits, { type RateLimitsOptions } from './rate-limits.ts'
 import signature, { type SignatureOptions } from './signature.ts'
+import { together } from './lib/turn.ts'
 import { timeLayers } from './support/layer-clock.ts'
 import transport, { type TransportOptions } from './transport.ts'
 import watermark, { type WatermarkOptions } from './watermark.ts'
@@ -45,8 +46,8 @@ export type LayersSubset = Partial<LayersOptions>
 /** In registration order. Undefined when the layer's options are not there. */
 const LAYERS: ReadonlyArray<(app: FastifyInstance, options: LayersSubset) => PromiseLike<unknown> | undefined> = [
   (app, { transport: own }) => own && app.register(transport, own),
-  (app, { authentication: own }) => own && app.register(authentication, own),
-  (app, { signature: own }) => own && app.register(signature, own),
+  (app, { authentication: own }) => own && gathered(app).register(authentication, own),
+  (app, { signature: own }) => own && gathered(app).register(signature, own),
   (app, { ipAllowlist: own }) => own && app.register(ipAllowlist, own),
   (app, { orgScope: own }) => own && app.register(orgScope, own),
   (app, { permissionScopes: own }) => own && app.register(permissionScopes, own),
@@ -55,6 +56,13 @@ const LAYERS: ReadonlyArray<(app: FastifyInstance, options: LayersSubset) => Pro
   (app, { watermark: own }) => own && app.register(watermark, own),
   (app, { killSwitch: own }) => own && app.register(killSwitch, own)
 ]
+
+/** Before the layers that calculate most: the requests of one turn go through each of them one after the other, not each through all. */
+function gathered (app: FastifyInstance): FastifyInstance {
+  return app.addHook('preParsing', function gather (_request, _reply, payload, done) {
+    together(() => done(null, payload))
+  })
+}
 
 /** Registers all ten layers on this scope, in their order. */
 export async function registerLayers (app: FastifyInstance, options: LayersOptions): Promise<void> {

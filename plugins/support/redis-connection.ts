@@ -6,6 +6,7 @@
 import { Cluster, Redis, type ClusterOptions, type RedisOptions } from 'ioredis'
 import { hashSlotOf } from '../lib/hash-slot.ts'
 import { parseRedisUrl, type RedisTarget } from '../lib/redis-url.ts'
+import { atTurnEnd } from '../lib/turn.ts'
 
 export type RedisClient = Redis | Cluster
 
@@ -78,7 +79,7 @@ function sentTogether (redis: Redis): Redis {
     if (corked === null && redis.status === 'ready') {
       corked = redis.stream
       corked.cork()
-      setImmediate(uncork)
+      atTurnEnd(uncork)
     }
     return send(command, stream)
   }

@@ -1,0 +1,41 @@
+/**
+ * Work of one turn of the event loop, step by step for all requests instead of request by request: what runs the same step many times over
+ * finds its instructions and data in the processor's caches, and what leaves, leaves in one write (Larus and Parkes 2002, "Using
+ * Cohort Scheduling to Enhance Server Performance"). A request that is alone waits for nothing but the end of its turn.
+ */
+
+type Task = () => void
+
+let waiting: Task[] = []
+let atEnd: Task[] = []
+let isPlanned = false
+
+/** Runs the task when this turn has read what had arrived, together with all others; a task that is added by one of them runs after all of these. */
+export function together (task: Task): void {
+  waiting.push(task)
+  plan()
+}
+
+/** Runs the task once nothing waits any more in this turn. */
+export function atTurnEnd (task: Task): void {
+  atEnd.push(task)
+  plan()
+}
+
+function plan (): void {
+  if (isPlanned) return
+  isPlanned = true
+  setImmediate(run)
+}
+
+function run (): void {
+  while (waiting.length > 0) {
+    const step = waiting
+    waiting = []
+    for (const task of step) task()
+  }
+  isPlanned = false
+  const last = atEnd
+  atEnd = []
+  for (const task of last) task()
+}
