@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { METHODS } from 'node:http'
 import rateLimit from '@fastify/rate-limit'
-import fastify, { LogController, type FastifyInstance, type FastifyPluginAsync, type FastifyReply, type FastifyServerOptions, type HTTPMethods, type RouteOptions } from 'fastify'
+import fastify, { LogController, type FastifyInstance, type FastifyPluginAsync, type FastifyReply, type FastifyRequest, type FastifyServerOptions, type HTTPMethods, type RouteOptions } from 'fastify'
 import { LRUCache } from 'lru-cache'
 import type { Config } from './config.ts'
 import type { Database } from './db/client.ts'
@@ -213,12 +213,16 @@ function addressLimiter (app: FastifyInstance, perMinute: number): FailureLimite
 }
 
 function limitResultTokens (surface: FastifyInstance, limiter: FailureLimiter): void {
-  surface.addHook('preParsing', async function limitPerAddress (request) {
-    if (accessOf(request) !== 'result-token') return
+  surface.addHook('preParsing', function limitPerAddress (request, _reply, payload, done) {
+    if (accessOf(request) !== 'result-token') return done(null, payload)
+    spend(request).then(() => done(null, payload), done)
+  })
+
+  async function spend (request: FastifyRequest): Promise<void> {
     const retryAfterSeconds = await limiter.check(request)
     if (retryAfterSeconds !== null) throw new ApiError('rate_limited', { detail: 'Too many requests from this address.', headers: { 'retry-after': String(retryAfterSeconds) }, reason: 'address' })
     await limiter.count(request)
-  })
+  }
 }
 
 function collectRoutes (surface: FastifyInstance): Map<string, RouteOptions[]> {
