@@ -41,15 +41,16 @@ const CHARTS = fileURLToPath(new URL('../../docs/performance/', import.meta.url)
 const FOLDER = fileURLToPath(new URL('../../bench/results/', import.meta.url))
 /** More than any target reaches on a machine of today. */
 const REQUESTS_PER_SECOND_MAX = 60_000
-/** Until what will be compiled is: the compiler's threads are counted like the rest of a process. A target that is slow has had enough after so long. */
+/** Until what will be compiled is: the compiler's threads are counted like the rest of a process. The first scenario, of which the bars are, has longest for it. */
 const WARM_REQUESTS = 40_000
-const WARM_SECONDS_MAX = 8
+const WARM_SECONDS_MAX = 6
+const WARM_SECONDS_LATER = 2
 /** From so many connections on there is always something to do, and processors are kept from halting. What one client waits for is measured as it is. */
 const BUSY_CONNECTIONS = 16
 const SIMULATED_HOURS = 6
 const SCENARIOS = 'GET/64/1,POST/64/1,GET/4/1,GET/64/2'
 
-interface Scenario { name: string, method: 'GET' | 'POST', connections: number, processes: number, rounds: number }
+interface Scenario { name: string, method: 'GET' | 'POST', connections: number, processes: number, rounds: number, isFirst: boolean }
 
 const say = (line: string): void => { process.stderr.write(`${line}\n`) }
 
@@ -73,7 +74,7 @@ function readScenarios (text: string, rounds: number): Scenario[] {
   return text.split(',').map((name, at) => {
     const [, method, connections, processes] = /^(GET|POST)\/(\d+)\/(\d+)$/.exec(name) ?? []
     if (method === undefined) throw new RangeError(`--scenarios: ${name} is not method/connections/processes, such as GET/64/1`)
-    return { name, method: method === 'GET' ? 'GET' : 'POST', connections: Number(connections), processes: Number(processes), rounds: at === 0 ? rounds : Math.ceil(rounds / 3) }
+    return { name, method: method === 'GET' ? 'GET' : 'POST', connections: Number(connections), processes: Number(processes), rounds: at === 0 ? rounds : Math.ceil(rounds / 3), isFirst: at === 0 }
   })
 }
 
@@ -129,7 +130,7 @@ async function runScenario (scenario: Scenario, targets: readonly Target[], stor
       if (reason !== null) unfit.set(target.name, reason)
     }
     const fit = running.filter(({ name }) => !unfit.has(name))
-    for (const target of fit) await warm(target, load, slot)
+    for (const target of fit) await warm(target, load, slot, scenario.isFirst ? WARM_SECONDS_MAX : WARM_SECONDS_LATER)
     for (let round = 0; round < scenario.rounds; round++) {
       say(`${scenario.name}: round ${round + 1} of ${scenario.rounds}`)
       for (const target of shuffled(fit, random)) {
@@ -146,9 +147,9 @@ async function runScenario (scenario: Scenario, targets: readonly Target[], stor
   return summarise(samples, targets, unfit)
 }
 
-async function warm (target: RunningTarget, load: Loader, slot: Omit<Load, 'seconds'>): Promise<void> {
+async function warm (target: RunningTarget, load: Loader, slot: Omit<Load, 'seconds'>, secondsMax: number): Promise<void> {
   let requests = 0
-  for (let second = 0; second < WARM_SECONDS_MAX && requests < WARM_REQUESTS; second++) requests += (await load(target.url, { ...slot, seconds: 1 })).requests
+  for (let second = 0; second < secondsMax && requests < WARM_REQUESTS; second++) requests += (await load(target.url, { ...slot, seconds: 1 })).requests
 }
 
 function write (results: ReadonlyArray<{ scenario: Scenario, rows: Row[] }>, about: object): void {
