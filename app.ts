@@ -153,8 +153,7 @@ function serverOptions (config: Config, deps: AppDeps, now: () => number): Fasti
 }
 
 function layerOptions (config: Config, deps: AppDeps, failures: FailureLimiter, accepted: GroupCommit<AcceptedRequest, boolean>, now: () => number): LayersOptions {
-  const { db } = deps.database
-  const { metrics } = deps
+  const { database: { db }, metrics } = deps
   return {
     transport: { requireHttps: config.production },
     authentication: { keys: { findByDigest: (digest) => findKeyByDigest(db, digest, config.secrets.masterKeys) }, epochs: deps.admission, failures, failuresPerSecondMax: Math.max(FAILURES_PER_SECOND_MIN, Math.ceil(config.authFailureLimitPerMinute / 60)), now },
@@ -248,6 +247,4 @@ function refuseOtherMethods (surface: FastifyInstance, declared: ReadonlyMap<str
   }
 }
 
-async function refuseUnknownRoute (): Promise<never> {
-  throw new ApiError('not_found')
-}
+async function refuseUnknownRoute (): Promise<never> { throw new ApiError('not_found') }

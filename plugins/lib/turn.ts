@@ -6,8 +6,8 @@
 
 type Task = () => void
 
-let waiting: Task[] = []
-let atEnd: Task[] = []
+const waiting: Task[] = []
+const atEnd: Task[] = []
 let isPlanned = false
 
 /** Runs the task when this turn has read what had arrived, together with all others; a task that is added by one of them runs after all of these. */
@@ -29,13 +29,13 @@ function plan (): void {
 }
 
 function run (): void {
-  while (waiting.length > 0) {
-    const step = waiting
-    waiting = []
-    for (const task of step) task()
+  try {
+    for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) task()
+    // What the end brings is for the next turn.
+    for (let left = atEnd.length; left > 0; left--) atEnd.shift()?.()
+  } finally {
+    // What throws is its own error; the others have their turn.
+    isPlanned = false
+    if (waiting.length + atEnd.length > 0) plan()
   }
-  isPlanned = false
-  const last = atEnd
-  atEnd = []
-  for (const task of last) task()
 }

@@ -32,6 +32,17 @@ t.test('what the end brings is for the next turn', async (t) => {
   t.same(seen, ['end', 'next', 'next end'])
 })
 
+t.test('a task that throws takes no other with it', async (t) => {
+  const seen: string[] = []
+  const thrown = new Promise((resolve) => { process.once('uncaughtException', resolve) })
+  together(() => { throw new Error('broken') })
+  together(() => seen.push('other'))
+  atTurnEnd(() => seen.push('end'))
+  t.match(await thrown, { message: 'broken' })
+  await endOfTurn()
+  t.same(seen, ['other', 'end'])
+})
+
 t.test('the end alone runs without work', async (t) => {
   let isEnded = false
   atTurnEnd(() => { isEnded = true })
