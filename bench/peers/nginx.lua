@@ -97,8 +97,10 @@ local function answer ()
     verdict = admit(record, replayId)
   end
   if verdict[1] == 'replayed' then return refuse(403) end
-  ngx.header['X-RateLimit-Limit'], ngx.header['X-RateLimit-Remaining'], ngx.header['X-RateLimit-Reset'] = record.limit, verdict[2], math.ceil(verdict[3] / 1000)
-  if verdict[1] == 'refused' then return refuse(429) end
+  local isRefused = verdict[1] == 'refused'
+  local remaining, resetMs = unpack(verdict, isRefused and 2 or 1)
+  ngx.header['X-RateLimit-Limit'], ngx.header['X-RateLimit-Remaining'], ngx.header['X-RateLimit-Reset'] = record.limit, remaining, math.ceil(resetMs / 1000)
+  if isRefused then return refuse(429) end
   local text = head .. (body:match('"number":"(%d+)"') or '0') .. tail
   ngx.header['Content-Type'] = 'application/json; charset=utf-8'
   ngx.header['Content-Length'] = #text

@@ -68,8 +68,8 @@ async function decisions (redis: Redis, sha: string, keys: readonly string[], ti
     for (const [err, reply] of await pipeline.exec() ?? []) {
       if (err !== null) throw err
       const [outcome]: unknown[] = Array.isArray(reply) ? reply : []
-      if (outcome !== 'admitted' && outcome !== 'refused') throw new Error(`the script answered ${String(outcome)}, not admitted or refused`)
-      verdicts.push(outcome === 'admitted')
+      if (typeof outcome !== 'number' && outcome !== 'refused') throw new Error(`the script answered ${String(outcome)}, not admitted or refused`)
+      verdicts.push(outcome !== 'refused')
     }
   }
   return verdicts

@@ -26,11 +26,12 @@ ARGV[7] requests that the caller admitted alone, while this store was away: the 
         out for none. They are counted before the request is judged, unless the answer is 'stale' or 'replayed'
 
 Returns one of
+{remaining, resetMs}                                  admitted: spent, and remembered when ARGV[5] is there and not 0
 {'stale', epoch}                                      nothing spent, nothing remembered
 {'replayed'}                                          nothing spent
 {'refused', remaining, resetMs, retryAfterMs, window} nothing spent, nothing remembered; window is 'minute' or 'hour'
-{'admitted', remaining, resetMs}                      spent, and remembered when ARGV[5] is there and not 0
 {'read', remaining, resetMs}                          nothing spent, nothing remembered
+The usual answer is numbers alone, which its reader has as soon as they are parsed.
 
 A changed limit keeps the ring's times, so it never hands out a fresh window. A larger one re-packs the ring; the ring never
 shrinks while it lives, so that a limit lowered and raised again has forgotten nothing.
@@ -145,5 +146,5 @@ if renew then
   redis.call('EXPIRE', KEYS[1], ${EPOCH_TTL_SECONDS})
 end
 if replayTtl > 0 then redis.call('SET', KEYS[3], '1', 'EX', replayTtl, 'NX') end
-return {'admitted', remaining - 1, clock + ${MINUTE_MS}}
+return {remaining - 1, clock + ${MINUTE_MS}}
 `

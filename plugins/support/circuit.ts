@@ -142,7 +142,19 @@ function begin<T> (work: () => Promise<T>): Promise<T> {
   }
 }
 
-interface Waiting { readonly begunTick: number, readonly expire: () => void }
+/** What waits, in a ring in the order of beginning: who leaves it leaves nothing behind, however many come and go. */
+class Waiting {
+  readonly begunTick: number
+  readonly fail: (failure: Error) => void
+  isSettled = false
+  before: Waiting = this
+  after: Waiting = this
+
+  constructor (begunTick: number, fail: (failure: Error) => void) {
+    this.begunTick = begunTick
+    this.fail = fail
+  }
+}
 
 /**
  * One clock for everything that waits on a store: who waits is in order of beginning, so a tick looks at the oldest only. Only the time in
@@ -150,37 +162,56 @@ interface Waiting { readonly begunTick: number, readonly expire: () => void }
  * read, so what arrived during the last tick is read before it is called late. An answer has the deadline, and up to a tick more.
  */
 function deadlines (deadlineMs: number): <T>(work: Promise<T>, onSettled?: (failure: Error | undefined) => void) => Promise<T> {
-  const waiting = new Set<Waiting>()
+  const ring = new Waiting(0, () => {})
   let tick = 0
   let clock: NodeJS.Timeout | undefined
 
   function strike (): void {
-    if (waiting.size === 0) {
+    if (ring.after === ring) {
       clearInterval(clock)
       clock = undefined
     }
     tick++
-    for (const one of waiting) {
-      if (tick - one.begunTick <= DEADLINE_TICKS) break
-      waiting.delete(one)
-      setImmediate(one.expire)
+    while (ring.after !== ring && tick - ring.after.begunTick > DEADLINE_TICKS) {
+      const late = ring.after
+      leave(late)
+      setImmediate(() => { if (settle(late)) late.fail(new SilenceError(`no answer in ${deadlineMs} ms`)) })
     }
   }
 
-  return (work, onSettled) => new Promise((resolve, reject) => {
-    let isSettled = false
-    /** True once: for the answer or for the deadline, whichever comes first. */
-    const settle = (failure?: Error): boolean => {
-      if (isSettled) return false
-      isSettled = true
-      waiting.delete(one)
-      onSettled?.(failure)
-      return true
-    }
-    const fail = (failure: Error): void => { if (settle(failure)) reject(failure) }
-    const one = { begunTick: tick, expire: () => fail(new SilenceError(`no answer in ${deadlineMs} ms`)) }
-    waiting.add(one)
+  function enter (fail: (failure: Error) => void): Waiting {
+    const one = new Waiting(tick, fail)
+    one.before = ring.before
+    one.after = ring
+    ring.before.after = one
+    ring.before = one
     clock ??= setInterval(strike, deadlineMs / DEADLINE_TICKS)
-    work.then((result) => { if (settle()) resolve(result) }, (err: unknown) => fail(err instanceof Error ? err : new Error(String(err))))
+    return one
+  }
+
+  return (work, onSettled) => new Promise((resolve, reject) => {
+    const one = enter((failure) => {
+      onSettled?.(failure)
+      reject(failure)
+    })
+    work.then((result) => {
+      if (!settle(one)) return
+      onSettled?.(undefined)
+      resolve(result)
+    }, (err: unknown) => { if (settle(one)) one.fail(err instanceof Error ? err : new Error(String(err))) })
   })
+}
+
+function leave (one: Waiting): void {
+  one.before.after = one.after
+  one.after.before = one.before
+  one.before = one.after = one
+}
+
+/** True once: for the answer or for the deadline, whichever comes first. */
+function settle (one: Waiting): boolean {
+  if (one.isSettled) return false
+  one.isSettled = true
+  leave(one)
+  return true
 }

@@ -51,7 +51,6 @@ export function groupCommit<Item, Outcome> (options: GroupCommitOptions<Item, Ou
 
   /** Writes batch after batch until nothing waits. */
   async function commit (): Promise<void> {
-    if (isWriting) return
     isWriting = true
     for (await endOfTurn(); queue.length > 0; await endOfTurn()) {
       const taken = queue.slice(0, batchMax)
@@ -75,7 +74,7 @@ export function groupCommit<Item, Outcome> (options: GroupCommitOptions<Item, Ou
   /** One timer for the oldest row: all rows have the same patience, so the lists are in order of expiry. */
   function watch (): void {
     const oldest = batch[0] ?? queue[0]
-    if (timer !== undefined || oldest === undefined) return
+    if (oldest === undefined) return
     timer = setTimeout(giveUp, Math.max(1, oldest.expiresAtMs - performance.now()))
   }
 
@@ -94,8 +93,8 @@ export function groupCommit<Item, Outcome> (options: GroupCommitOptions<Item, Ou
       if (queue.length >= queueMax) return Promise.reject(unavailable(`${name}_queue_full`))
       return new Promise((resolve, reject) => {
         queue.push({ item, expiresAtMs: performance.now() + deadlineMs, resolve, reject })
-        commit()
-        watch()
+        if (!isWriting) commit()
+        if (timer === undefined) watch()
       })
     },
     async close () {

@@ -38,7 +38,7 @@ export function redisCircuits (redis: RedisClient, options: RedisCircuitsOptions
   async function probe (part: Part): Promise<void> {
     assertReady(redis)
     const keyOf = (name: string) => `${prefix}:probe:{${hashTagOf(part.lastKey)}}:${name}`
-    await runAdmitScript(redis, [keyOf('e'), keyOf('w'), keyOf('r')], [PROBE_EPOCH, PROBE_EPOCH, PROBE_LIMIT, PROBE_LIMIT, PROBE_REPLAY_TTL_SECONDS])
+    await runAdmitScript(redis, [keyOf('e'), keyOf('w'), keyOf('r')], [PROBE_EPOCH, PROBE_EPOCH, PROBE_LIMIT, PROBE_LIMIT, PROBE_REPLAY_TTL_SECONDS].map(String))
   }
 
   function partOf (shard: string, key: string): Part {

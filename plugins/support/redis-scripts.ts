@@ -1,6 +1,6 @@
 /** The scripts of `lib/` on a connection. A script is sent by its digest, and whole to a server that does not have it: that one has done nothing yet. */
 import { createHash } from 'node:crypto'
-import type { Result } from 'ioredis'
+import { Command, Redis, type Result } from 'ioredis'
 import { ADMIT_SCRIPT } from '../lib/sliding-window.lua.ts'
 import { GIVE_BACK_SCRIPT, TAKE_SCRIPT } from '../lib/single-use-token.lua.ts'
 import type { RedisClient } from './redis-connection.ts'
@@ -24,13 +24,30 @@ export function defineScripts (redis: RedisClient): void {
   redis.defineCommand('fbGiveBack', { lua: GIVE_BACK_SCRIPT, numberOfKeys: 1 })
 }
 
-/**
- * Runs the admission script on its keys and arguments (lib/sliding-window.lua.ts). Every request does, so it is no command of the client's
- * own making: that one copies its arguments three times and makes two promises more.
- */
-export function runAdmitScript (redis: RedisClient, keys: readonly string[], args: ReadonlyArray<string | number | Buffer>): Promise<unknown> {
-  return redis.evalsha(ADMIT_SHA, keys.length, ...keys, ...args).catch((err: unknown) => {
+const NO_ARGUMENTS: string[] = []
+const REPLY_OPTIONS = { replyEncoding: 'utf8' } as const
+
+/** A command whose arguments are texts already: the client's own way there copies them three times and looks at each twice. */
+class TextCommand extends Command {
+  constructor (name: string, args: string[]) {
+    super(name, NO_ARGUMENTS, REPLY_OPTIONS)
+    this.args = args
+  }
+}
+
+/** Runs the admission script on its keys and arguments (lib/sliding-window.lua.ts). Every request does. `ages` stands after the others, as bytes. */
+export function runAdmitScript (redis: RedisClient, keys: readonly string[], args: readonly string[], ages?: Buffer): Promise<unknown> {
+  const numberOfKeys = String(keys.length)
+  const reply = ages === undefined && isPlain(redis)
+    ? redis.sendCommand(new TextCommand('evalsha', [ADMIT_SHA, numberOfKeys, ...keys, ...args])) as Promise<unknown>
+    : redis.evalsha(ADMIT_SHA, numberOfKeys, ...keys, ...args, ...(ages === undefined ? [] : [ages]))
+  return reply.catch((err: unknown) => {
     if (!(err instanceof Error) || !err.message.startsWith('NOSCRIPT')) throw err
-    return redis.eval(ADMIT_SCRIPT, keys.length, ...keys, ...args)
+    return redis.eval(ADMIT_SCRIPT, numberOfKeys, ...keys, ...args, ...(ages === undefined ? [] : [ages]))
   })
+}
+
+/** One server, and no more to be done to a command than to send it: a cluster's client gathers commands by node, a prefix is put before keys. */
+function isPlain (redis: RedisClient): redis is Redis {
+  return redis instanceof Redis && !redis.options.keyPrefix
 }

@@ -57,24 +57,22 @@ export function redisAdmissionStore (redis: RedisClient, options: StoreOptions =
       const askedOn = connection
       const epochKey = keyOf(keyId, 'e')
       const keys = [epochKey, keyOf(keyId, 'w')]
-      const args: Array<string | number | Buffer> = [unstamped(request.epoch, askedOn), newEpoch(), perMinute, perHour]
+      const args = [unstamped(request.epoch, askedOn), newEpoch(), String(perMinute), String(perHour)]
       // What is left out need not be written, sent and read.
       if (replayId !== null) {
         keys.push(keyOf(keyId, `r:${replayId}`))
-        args.push(Math.max(1, Math.ceil(request.replayTtlSeconds)))
+        args.push(String(Math.max(1, Math.ceil(request.replayTtlSeconds))))
       }
-      if (admittedAloneMs.length > 0) {
-        if (replayId === null) args.push(0)
-        args.push('admit', agesOf(admittedAloneMs))
-      }
-      const reply = await guard(epochKey, () => runAdmitScript(redis, keys, args))
+      const isToldMore = admittedAloneMs.length > 0
+      if (isToldMore) args.push(...replayId === null ? ['0', 'admit'] : ['admit'])
+      const reply = await guard(epochKey, () => runAdmitScript(redis, keys, args, isToldMore ? agesOf(admittedAloneMs) : undefined))
       const verdict = readVerdict(reply, request)
       return verdict.outcome === 'stale' ? { outcome: 'stale', epoch: stamped(verdict.epoch, askedOn) } : verdict
     },
     async readWindow ({ keyId, perMinute, perHour }) {
       assertLimits({ perMinute, perHour })
       const epochKey = keyOf(keyId, 'e')
-      const reply = await guard(epochKey, () => runAdmitScript(redis, [epochKey, keyOf(keyId, 'w')], ['', '', perMinute, perHour, 0, 'read']))
+      const reply = await guard(epochKey, () => runAdmitScript(redis, [epochKey, keyOf(keyId, 'w')], ['', '', String(perMinute), String(perHour), '0', 'read']))
       const [outcome, remaining, resetAtMs]: unknown[] = Array.isArray(reply) ? reply : []
       if (outcome !== 'read' || typeof remaining !== 'number' || typeof resetAtMs !== 'number') throw new Error('Redis answered the window script with something else than a window')
       return { limit: perMinute, remaining, resetAtMs }
@@ -147,12 +145,11 @@ function readVerdict (reply: unknown, request: AdmissionRequest): AdmissionVerdi
   const first = parts[1]
   const resetMs = parts[2]
   const retryAfterMs = parts[3]
+  if (typeof outcome === 'number' && typeof first === 'number') return { outcome: 'admitted', window: { limit: request.perMinute, remaining: outcome, resetAtMs: first } }
   if (outcome === 'replayed') return { outcome }
   if (outcome === 'stale' && typeof first === 'string') return { outcome, epoch: first }
-  if (typeof first === 'number' && typeof resetMs === 'number') {
-    const window = { limit: request.perMinute, remaining: first, resetAtMs: resetMs }
-    if (outcome === 'admitted') return { outcome, window }
-    if (outcome === 'refused' && typeof retryAfterMs === 'number') return { outcome, blocked: parts[4] === 'hour' ? 'hour' : 'minute', retryAfterMs, window }
+  if (outcome === 'refused' && typeof first === 'number' && typeof resetMs === 'number' && typeof retryAfterMs === 'number') {
+    return { outcome, blocked: parts[4] === 'hour' ? 'hour' : 'minute', retryAfterMs, window: { limit: request.perMinute, remaining: first, resetAtMs: resetMs } }
   }
   throw new Error('Redis answered the admission script with something else than a verdict')
 }
