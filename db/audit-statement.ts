@@ -6,7 +6,7 @@ import type { AuditRow } from '../plugins/context.ts'
 
 const COLUMNS: ReadonlyArray<{ name: string, type: string, value: (row: AuditRow) => unknown }> = [
   { name: 'watermark', type: 'text', value: (row) => row.watermark },
-  { name: 'at', type: 'timestamptz', value: (row) => row.at.toISOString() },
+  { name: 'at', type: 'timestamptz', value: (row) => textOf(row.at) },
   { name: 'org_id', type: 'text', value: (row) => row.orgId },
   { name: 'key_id', type: 'text', value: (row) => row.keyId },
   { name: 'key_prefix', type: 'text', value: (row) => row.keyPrefix },
@@ -27,6 +27,14 @@ const COLUMNS: ReadonlyArray<{ name: string, type: string, value: (row: AuditRow
 // Arrays travel as text and are cast on arrival: the same literal serves both drivers.
 export const INSERT_AUDIT_ROWS = `insert into audit_rows (${COLUMNS.map(({ name }) => name).join(', ')})
 select * from unnest(${COLUMNS.map(({ type }, index) => `$${index + 1}::text::${type}[]`).join(', ')})`
+
+let last = { at: new Date(Number.NaN), text: '' }
+
+/** Many rows are of one millisecond, and share its `Date`. */
+function textOf (at: Date): string {
+  if (at !== last.at) last = { at, text: at.toISOString() }
+  return last.text
+}
 
 /** The statement's parameters: one PostgreSQL array literal a column. */
 export function auditParameters (rows: readonly AuditRow[]): string[] {

@@ -18,8 +18,8 @@ import { targetProblem } from './lib/request-target.ts'
 import { sendRefusals } from './support/error-handler.ts'
 import { timed } from './support/layer-clock.ts'
 
-/** Headers that may stand once, each with a bit of its own. */
-const SINGLE_HEADERS = new Map(['authorization', 'x-fb-signature', 'host', 'content-type', 'content-length', 'transfer-encoding', 'expect'].map((name, at) => [name, 1 << at]))
+/** Headers that may stand once, each with a bit of its own; in the spelling that most clients send, and in lower case for all others. */
+const SINGLE_HEADERS = new Map(['Authorization', 'X-FB-Signature', 'Host', 'Content-Type', 'Content-Length', 'Transfer-Encoding', 'Expect'].flatMap((name, at) => [[name, 1 << at], [name.toLowerCase(), 1 << at]]))
 const BODILESS_METHODS = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS'])
 const HSTS = 'max-age=31536000; includeSubDomains'
 export const TARGET_CHARS_MAX = 8192

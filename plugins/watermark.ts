@@ -71,6 +71,7 @@ const watermark: FastifyPluginAsync<WatermarkOptions> = async (app, options) => 
   }
   const instance = options.instance ?? 'local'
   const now = options.now ?? Date.now
+  let lastRow = new Date(Number.NaN)
   /** Partners ask for few paths many times. */
   const pathHashes = new LRUCache<string, string>({ max: PATH_HASHES_MAX })
   sendRefusals(app)
@@ -142,11 +143,17 @@ const watermark: FastifyPluginAsync<WatermarkOptions> = async (app, options) => 
     return hashed
   }
 
+  /** Many rows are of one millisecond. */
+  function timeOf (ms: number): Date {
+    if (ms !== lastRow.getTime()) lastRow = new Date(ms)
+    return lastRow
+  }
+
   function rowOf (request: FastifyRequest, reply: FastifyReply): AuditRow {
     const { principal, refusal } = request
     return {
       watermark: watermarkOf(request),
-      at: new Date(now()),
+      at: timeOf(now()),
       orgId: principal?.orgId ?? request.tokenOrgId,
       keyId: principal?.keyId ?? null,
       keyPrefix: principal?.prefix ?? null,

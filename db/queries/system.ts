@@ -22,6 +22,9 @@ export interface WorkItem { position: number, scenarioId: string, name: string, 
 /** Strangers make the service read keys, so this one statement is built once and planned once a connection. */
 const keyByDigest = new WeakMap<Db, ReturnType<typeof prepareKeyByDigest>>()
 
+/** Records hold these very texts: one is then found in them without a look at its characters. */
+const PERMISSIONS: readonly Permission[] = ['governance:read', 'governance:evaluate', 'admin']
+
 function prepareKeyByDigest (db: Db) {
   return db.select().from(apiKeys).where(eq(apiKeys.digest, sql.placeholder('digest'))).prepare('key_by_digest')
 }
@@ -36,7 +39,7 @@ export async function findKeyByDigest (db: Db, digest: Buffer, masterKeys: Maste
     keyId: row.id,
     orgId: row.orgId,
     prefix: row.prefix,
-    permissions: row.permissions.filter(isPermission),
+    permissions: PERMISSIONS.filter((one) => row.permissions.includes(one)),
     ipAllowlist: row.ipAllowlist,
     perMinute: row.perMinute,
     perHour: row.perHour,
@@ -56,10 +59,6 @@ function signingOf (keyId: string, sealed: string, row: Pick<typeof apiKeys.$inf
   // What has stopped being valid may have lost its master key as well.
   if (row.sealedPreviousSigningSecret === null || untilMs <= Date.now()) return [current]
   return [current, { secret: openSigningSecret(row.sealedPreviousSigningSecret, keyId, masterKeys), untilMs }]
-}
-
-function isPermission (text: string): text is Permission {
-  return text === 'governance:read' || text === 'governance:evaluate' || text === 'admin'
 }
 
 /** Ends as an error what killed its worker on every attempt; the graphs of its requests are gone with it. Call it in a transaction. */

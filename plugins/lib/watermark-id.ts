@@ -16,6 +16,8 @@ const TWO_DIGITS = 36 ** 2
 const FOUR_DIGITS = 36 ** 4
 const POOL_BYTES = 4096
 const MAC_BYTES = 6
+const DIGIT_0 = 0x30
+const LETTER_A = 0x61
 
 // Random bytes are drawn in blocks: a call a watermark costs more than the rest of it.
 let pool = Buffer.alloc(0)
@@ -57,9 +59,16 @@ export function watermarkTime (text: string): number {
 
 /** The last eight digits of the number in base 36 that the first bytes of the MAC are. */
 function macOf (body: string, secret: Buffer): string {
-  const mac = Number.parseInt(hmacSha256Hex(secret, body).slice(0, 2 * MAC_BYTES), 16)
+  const digest = hmacSha256Hex(secret, body)
+  let mac = 0
+  for (let at = 0; at < 2 * MAC_BYTES; at++) mac = mac * 16 + nibbleOf(digest.charCodeAt(at))
   const above = Math.floor(mac / FOUR_DIGITS)
   return fourDigits(above % FOUR_DIGITS) + fourDigits(mac - above * FOUR_DIGITS)
+}
+
+/** Of a lowercase hex digit. */
+function nibbleOf (code: number): number {
+  return code < LETTER_A ? code - DIGIT_0 : code - LETTER_A + 10
 }
 
 function fourDigits (number: number): string {

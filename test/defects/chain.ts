@@ -101,8 +101,8 @@ export const CHAIN: readonly Defect[] = [
   {
     name: 'key-in-any-case',
     file: 'plugins/lib/api-key.ts',
-    line: 'return key !== undefined && API_KEY.test(key) ? key : null',
-    instead: 'return key?.toLowerCase() ?? null',
+    line: 'return header === undefined ? null : BEARER.exec(header)?.[1] ?? null',
+    instead: 'return header === undefined ? null : BEARER.exec(header.toLowerCase())?.[1] ?? null',
     breaks: 'a key has one spelling',
     tests: ['test/plugins/authentication.test.ts']
   },

@@ -163,7 +163,7 @@ export const LIFECYCLE: readonly Defect[] = [
   {
     name: 'record-for-ever',
     file: 'plugins/authentication.ts',
-    line: 'const cache = new LRUCache<string, Principal>({ max: CACHE_RECORDS_MAX, ttl: KEY_CACHE_SECONDS * 1000 })',
+    line: 'const cache = new LRUCache<string, Principal>({ max: CACHE_RECORDS_MAX, ttl: KEY_CACHE_SECONDS * 1000, ttlResolution: 0 })',
     instead: 'const cache = new LRUCache<string, Principal>({ max: CACHE_RECORDS_MAX })',
     breaks: 'what the instances could not be told holds after ten seconds',
     tests: ['test/plugins/authentication.test.ts']
