@@ -48,11 +48,9 @@ export function arrayLiteral (values: readonly unknown[]): string {
   return `${text}}`
 }
 
-const NEEDS_ESCAPE = /[\\"]/
-
 function literalOf (value: unknown): string {
   if (value === null) return 'NULL'
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
   const text = String(value)
-  return NEEDS_ESCAPE.test(text) ? `"${text.replace(/[\\"]/g, '\\$&')}"` : `"${text}"`
+  return text.includes('"') || text.includes('\\') ? `"${text.replace(/[\\"]/g, '\\$&')}"` : `"${text}"`
 }

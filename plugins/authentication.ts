@@ -12,7 +12,7 @@ import type { FastifyPluginAsync, FastifyRequest, RequestPayload } from 'fastify
 import fp from 'fastify-plugin'
 import { LRUCache } from 'lru-cache'
 import { ApiError } from '../errors.ts'
-import { accessOf, KEY_CACHE_SECONDS, lapseOf, type AdmissionStore, type KeyRecord, type KeyStore, type Principal } from './context.ts'
+import { accessOf, KEY_CACHE_SECONDS, lapseOf, passAfter, type AdmissionStore, type KeyRecord, type KeyStore, type Principal } from './context.ts'
 import { bearerKeyOf, digestHexOf } from './lib/api-key.ts'
 import { failureBudget } from './lib/failure-budget.ts'
 import { assertOptions, FUNCTION, port, positiveWhole, required } from './lib/options.ts'
@@ -67,8 +67,8 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
   sendRefusals(app)
 
   app.addHook('preParsing', timedWithPayload<RequestPayload>(app, 'authentication', function authenticate (request, _reply, payload, done) {
-    if (accessOf(request) !== 'key' || admitFromCache(request)) return done(null, payload)
-    admitFromStore(request).then(() => done(null, payload), done)
+    if (accessOf(request) !== 'key' || admitFromCache(request)) done(null, payload)
+    else passAfter(admitFromStore(request), payload, done)
   }))
 
   /** The caller as it usually is: a key whose record is at hand, at an address that has not failed. Awaits nothing; true when it is let in. */

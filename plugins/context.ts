@@ -212,6 +212,14 @@ export function lapseOf (record: KeyRecord, nowMs: number): string | null {
   return record.expiresAtMs === null || record.expiresAtMs > nowMs ? null : 'expired'
 }
 
+/**
+ * Ends a hook with a payload once `judged` is fulfilled, and with its reason when it is rejected. For the rare case of a hook that usually has
+ * nothing to wait for: a hook that makes a closure anywhere pays for it each time.
+ */
+export function passAfter<Payload> (judged: Promise<unknown>, payload: Payload, done: (err: Error | null, payload?: Payload) => void): void {
+  judged.then(() => done(null, payload), done)
+}
+
 /** The authenticated caller. Throws `internal_error` when authentication has not run: a missing principal is never anonymous. */
 export function getPrincipal (request: FastifyRequest): Principal {
   if (request.principal === null) throw new ApiError('internal_error', { cause: new Error('no principal: the authentication layer has not run on this route') })

@@ -9,7 +9,7 @@
 import type { FastifyPluginAsync, FastifyRequest, RequestPayload } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../errors.ts'
-import { accessOf, getPrincipal, type Principal } from './context.ts'
+import { accessOf, getPrincipal, passAfter, type Principal } from './context.ts'
 import { compileAllowlist, normaliseAddress } from './lib/cidr.ts'
 import { assertOptions } from './lib/options.ts'
 import { sendRefusals } from './support/error-handler.ts'
@@ -29,7 +29,7 @@ const ipAllowlist: FastifyPluginAsync<IpAllowlistOptions> = async (app, options)
     const principal = getPrincipal(request)
     const refusal = refusalOf(request, principal)
     if (refusal === null) return done(null, payload)
-    judgeRenewed(request, principal, refusal).then(() => done(null, payload), done)
+    passAfter(judgeRenewed(request, principal, refusal), payload, done)
   }))
 
   /** A list that was widened a moment ago holds at once. All judges speak again, because layer 7 sees no stale record any more. */

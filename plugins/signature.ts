@@ -77,17 +77,21 @@ const signature: FastifyPluginAsync<SignatureOptions> = async (app, options) => 
     if (header !== undefined && parsed === null) return refuse('grammar', request, done)
     if (parsed !== null && Math.abs(Math.floor(now() / 1000) - parsed.timestampSeconds) > TOLERANCE_SECONDS) return refuse('clock', request, done)
 
-    if (parsed?.nonce !== undefined) {
-      verifyHardened(request, reply, payload, parsed).then((again) => done(null, again), done)
-      return
-    }
-    if (!hasBody(request)) {
-      return isRight(request, key, parsed, EMPTY) ? done(null, payload) : refuse('mac', request, done)
-    }
-    takeBody(request, reply, payload, { bytesMax: bodyBytesMax, deadlineMs })
-      .then((body) => isRight(request, key, parsed, body) ? replayed(body) : null)
-      .then((again) => again === null ? refuse('mac', request, done) : done(null, again), done)
+    if (parsed?.nonce !== undefined) readOn(verifyHardened(request, reply, payload, parsed), request, done)
+    else if (hasBody(request)) readOn(verifyBody(request, reply, payload, key, parsed), request, done)
+    else if (isRight(request, key, parsed, EMPTY)) done(null, payload)
+    else refuse('mac', request, done)
   }))
+
+  /** The same bytes for the parser, or null when they are not the ones that were signed. */
+  async function verifyBody (request: FastifyRequest, reply: FastifyReply, payload: RequestPayload, key: string, parsed: SignatureHeader | null): Promise<RequestPayload | null> {
+    const body = await takeBody(request, reply, payload, { bytesMax: bodyBytesMax, deadlineMs })
+    return isRight(request, key, parsed, body) ? replayed(body) : null
+  }
+
+  function readOn (verified: Promise<RequestPayload | null>, request: FastifyRequest, done: (err: Error | null, payload?: RequestPayload) => void): void {
+    verified.then((again) => again === null ? refuse('mac', request, done) : done(null, again), done)
+  }
 
   /** By the key as it is: a revocation comes first, and whoever asked for an explanation a moment ago gets it. */
   function refuse (check: RefusedBy, request: FastifyRequest, done: (err: Error) => void): void {

@@ -39,7 +39,12 @@ export function timed (app: FastifyInstance, layer: LayerName, hook: Hook): Hook
   if (!app.hasDecorator('layerTimer')) return hook
   const timer = app.layerTimer
   return function timeLayer (request, reply, done) {
-    if (!request.isTimed) return hook(request, reply, done)
+    if (request.isTimed) measure(request, reply, done)
+    else hook(request, reply, done)
+  }
+
+  // Apart, because a function that makes closures pays for them whether or not it gets there.
+  function measure (request: FastifyRequest, reply: FastifyReply, done: Parameters<Hook>[2]): void {
     const end = stopwatch(timer, layer, request)
     try {
       hook(request, reply, (err) => {
@@ -58,7 +63,11 @@ export function timedWithPayload<Payload> (app: FastifyInstance, layer: LayerNam
   if (!app.hasDecorator('layerTimer')) return hook
   const timer = app.layerTimer
   return function timeLayer (request, reply, payload, done) {
-    if (!request.isTimed) return hook(request, reply, payload, done)
+    if (request.isTimed) measure(request, reply, payload, done)
+    else hook(request, reply, payload, done)
+  }
+
+  function measure (request: FastifyRequest, reply: FastifyReply, payload: Payload, done: Parameters<PayloadHook<Payload>>[3]): void {
     const end = stopwatch(timer, layer, request)
     try {
       hook(request, reply, payload, (err, value) => {

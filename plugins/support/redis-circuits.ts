@@ -41,9 +41,7 @@ export function redisCircuits (redis: RedisClient, options: RedisCircuitsOptions
     await runAdmitScript(redis, [keyOf('e'), keyOf('w'), keyOf('r')], [PROBE_EPOCH, PROBE_EPOCH, PROBE_LIMIT, PROBE_LIMIT, PROBE_REPLAY_TTL_SECONDS].map(String))
   }
 
-  function partOf (shard: string, key: string): Part {
-    const known = parts.get(shard)
-    if (known !== undefined) return known
+  function createPart (shard: string, key: string): Part {
     let reported: CircuitState = 'closed'
     const part: Part = {
       lastKey: key,
@@ -66,7 +64,8 @@ export function redisCircuits (redis: RedisClient, options: RedisCircuitsOptions
   const openShards = () => [...parts].filter(([, { circuit }]) => circuit.state !== 'closed').map(([shard]) => shard)
   return {
     guard (key, work) {
-      const part = partOf(shardOf(redis, key), key)
+      const shard = shardOf(redis, key)
+      const part = parts.get(shard) ?? createPart(shard, key)
       return part.circuit.run(() => {
         part.lastKey = key
         assertReady(redis)

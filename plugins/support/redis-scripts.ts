@@ -27,19 +27,38 @@ export function defineScripts (redis: RedisClient): void {
 const NO_ARGUMENTS: string[] = []
 const REPLY_OPTIONS = { replyEncoding: 'utf8' } as const
 
-/** A command whose arguments are texts already: the client's own way there copies them three times and looks at each twice. */
-class TextCommand extends Command {
-  constructor (name: string, args: string[]) {
-    super(name, NO_ARGUMENTS, REPLY_OPTIONS)
+/** EVALSHA with arguments that are texts already: the client's own way there copies them three times and looks at each twice. */
+class EvalshaCommand extends Command {
+  constructor (args: string[]) {
+    super('evalsha', NO_ARGUMENTS, REPLY_OPTIONS)
     this.args = args
   }
+
+  /** An array of bulk strings (Redis serialization protocol), each with its length in bytes before it. */
+  override toWritable (): string {
+    const { args } = this
+    let text = `*${args.length + 1}${BULKS[7]}evalsha`
+    for (let at = 0; at < args.length; at++) {
+      const arg = args[at] as string
+      const bytes = Buffer.byteLength(arg)
+      text += (BULKS[bytes] ?? bulkOf(bytes)) + arg
+    }
+    return `${text}\r\n`
+  }
 }
+
+/** What stands before a bulk string of so many bytes. */
+function bulkOf (bytes: number): string {
+  return `\r\n$${bytes}\r\n`
+}
+
+const BULKS = Array.from({ length: 100 }, (_, bytes) => bulkOf(bytes))
 
 /** Runs the admission script on its keys and arguments (lib/sliding-window.lua.ts). Every request does. `ages` stands after the others, as bytes. */
 export function runAdmitScript (redis: RedisClient, keys: readonly string[], args: readonly string[], ages?: Buffer): Promise<unknown> {
   const numberOfKeys = String(keys.length)
   const reply = ages === undefined && isPlain(redis)
-    ? redis.sendCommand(new TextCommand('evalsha', [ADMIT_SHA, numberOfKeys, ...keys, ...args])) as Promise<unknown>
+    ? redis.sendCommand(new EvalshaCommand([ADMIT_SHA, numberOfKeys, ...keys, ...args])) as Promise<unknown>
     : redis.evalsha(ADMIT_SHA, numberOfKeys, ...keys, ...args, ...(ages === undefined ? [] : [ages]))
   return reply.catch((err: unknown) => {
     if (!(err instanceof Error) || !err.message.startsWith('NOSCRIPT')) throw err

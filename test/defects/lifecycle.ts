@@ -155,7 +155,7 @@ export const LIFECYCLE: readonly Defect[] = [
   {
     name: 'widened-list-refuses',
     file: 'plugins/ip-allowlist.ts',
-    line: 'judgeRenewed(request, principal, refusal).then(() => done(null, payload), done)',
+    line: 'passAfter(judgeRenewed(request, principal, refusal), payload, done)',
     instead: 'done(refusal)',
     breaks: 'a change of a key holds on every instance at once, a widened list too',
     tests: ['test/plugins/ip-allowlist.test.ts', ...rotation]
