@@ -10,7 +10,7 @@ t.test('the folder holds exactly the ten layers of the security page, each with 
 
 t.test('layers are registered in the order of the security page', async (t) => {
   const source = readFileSync('plugins/index.ts', 'utf8')
-  const registered = [...source.matchAll(/\(app, \{ (\w+): own \}\) => own && (?:app|gathered\(app\))\.register\((\w+), own\)/g)]
+  const registered = [...source.matchAll(/\(app, \{ (\w+): own \}\) => own && (?:app|gathered\(app(?:, 'onRequest')?\))\.register\((\w+), own\)/g)]
   t.same(registered.map(([, options]) => options), registered.map(([, , plugin]) => plugin))
   t.same(registered.map(([, , plugin = '']) => plugin.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)), LAYER_NAMES)
 })
