@@ -7,6 +7,9 @@ const START_MS_MAX = 30_000
 const OURS = fileURLToPath(new URL('../servers/', import.meta.url))
 const PEERS = fileURLToPath(new URL('../../../bench/peers/', import.meta.url))
 
+/** How the service is started (`npm start`, Dockerfile, docker-compose.yml); every target that runs on Node has the same. */
+export const NODE_FLAGS: readonly string[] = ['--use-largepages=silent', '--max-semi-space-size=64']
+
 export interface Target {
   readonly name: string
   readonly title: string
@@ -77,7 +80,7 @@ export interface RunningTarget extends Target { readonly pid: number, readonly u
 
 /** Starts one target; resolves once it listens. */
 export async function startTarget (target: Target, env: Readonly<Record<string, string>>, processes: number): Promise<RunningTarget> {
-  const child = spawn(process.execPath, [target.script], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, target.script], {
     env: { ...process.env, ...env, ...target.env, PORT: '0', PROCESSES: String(processes), NODE_ENV: 'development' },
     stdio: ['ignore', 'pipe', 'inherit']
   })
