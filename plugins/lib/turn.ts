@@ -8,8 +8,8 @@ import { executionAsyncResource } from 'node:async_hooks'
 
 type Task = () => void
 
-const waiting: Task[] = []
-const atEnd: Task[] = []
+let waiting: Task[] = []
+let atEnd: Task[] = []
 let isPlanned = false
 
 /**
@@ -39,12 +39,19 @@ function plan (): void {
 }
 
 function run (): void {
+  let begun = 0
+  let ended = 0
+  let ending: Task[] = []
   try {
-    for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) task()
+    while (begun < waiting.length) waiting[begun++]?.()
     // What the end brings is for the next turn.
-    for (let left = atEnd.length; left > 0; left--) atEnd.shift()?.()
+    ending = atEnd
+    atEnd = []
+    while (ended < ending.length) ending[ended++]?.()
   } finally {
     // What throws is its own error; the others have their turn.
+    waiting = waiting.slice(begun)
+    atEnd = [...ending.slice(ended), ...atEnd]
     isPlanned = false
     if (waiting.length + atEnd.length > 0) plan()
   }

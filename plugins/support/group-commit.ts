@@ -58,7 +58,7 @@ export function groupCommit<Item, Outcome> (options: GroupCommitOptions<Item, Ou
       queue = queue.slice(batchMax)
       try {
         const outcomeOf = await write(taken.map((pending) => pending.item))
-        for (const [at, pending] of taken.entries()) pending.resolve(outcomeOf(at))
+        taken.forEach((pending, at) => pending.resolve(outcomeOf(at)))
       } catch (cause) {
         for (const pending of batch) pending.reject(unavailable(`${name}_write_failed`, cause))
       }
