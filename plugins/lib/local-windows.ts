@@ -51,9 +51,9 @@ export function localWindows (options: LocalWindowsOptions): LocalWindows {
     return known
   }
 
-  /** One that is known was moved to the newest when it was found. */
-  function keep (keyId: string, window: SlidingWindow): void {
-    if (!windows.has(keyId)) windows.set(keyId, window)
+  /** One that is known has counted something, and was moved to the newest when it was found. */
+  function keepNew (keyId: string, window: SlidingWindow): void {
+    if (window.newestMs === Number.NEGATIVE_INFINITY) windows.set(keyId, window)
   }
 
   return {
@@ -61,8 +61,8 @@ export function localWindows (options: LocalWindowsOptions): LocalWindows {
       const nowMs = now()
       sweep(nowMs)
       const window = windowOf(keyId, { perMinute: share(perMinute, instances), perHour: share(perHour, instances) })
+      keepNew(keyId, window)
       window.note(atMs ?? nowMs)
-      keep(keyId, window)
     },
     read (keyId, perMinute, perHour) {
       assertLimits({ perMinute, perHour })
@@ -75,8 +75,8 @@ export function localWindows (options: LocalWindowsOptions): LocalWindows {
       const replay = replayId === null ? null : `${keyId}:${replayId}`
       if (replay !== null && (replayExpiryMs.get(replay) ?? 0) > nowMs) return { outcome: 'replayed' }
       const window = windowOf(keyId, { perMinute: share(perMinute, instances), perHour: share(perHour, instances) })
+      keepNew(keyId, window)
       const verdict = window.admit(nowMs)
-      keep(keyId, window)
       if (replay !== null && verdict.outcome === 'admitted') replayExpiryMs.set(replay, nowMs + replayTtlSeconds * 1000)
       // The published limit is the key's, whatever part of it this instance may serve.
       return { ...verdict, window: { ...verdict.window, limit: perMinute } }

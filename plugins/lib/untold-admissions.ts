@@ -26,6 +26,8 @@ export function untoldAdmissions (): UntoldAdmissions {
       else if (kept.push(admittedMs) > LIMIT_MAX) kept.shift()
     },
     take (keyId) {
+      // As long as the store is there nothing is ever untold.
+      if (untold.size === 0) return NONE
       const taken = untold.get(keyId)
       if (taken === undefined) return NONE
       untold.delete(keyId)
