@@ -20,7 +20,7 @@ export interface Row {
   ratio: number
   ratioLow: number
   ratioHigh: number
-  /** The baseline's processor time a request against this one's. */
+  /** The baseline's processor time a request against this one's, each of its middle slot. */
   cpuRatio: number
   serverMicros: number
   redisMicros: number
@@ -80,8 +80,9 @@ function baselineSpeed (samples: readonly Sample[], round: number): number {
   return base === undefined ? Number.NaN : speed(base)
 }
 
+/** Of the middle slot: one in which a neighbour had the processor says nothing of the server. */
 function cpuMicros (samples: readonly Sample[]): number {
-  return sum(samples, ({ before, after }) => after.serverMicros - before.serverMicros) / sum(samples, ({ slot }) => slot.requests)
+  return median(samples.map(({ before, after, slot }) => (after.serverMicros - before.serverMicros) / slot.requests))
 }
 
 function sum<T> (values: readonly T[], read: (value: T) => number): number {
