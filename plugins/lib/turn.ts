@@ -3,7 +3,6 @@
  * finds its instructions and data in the processor's caches, and what leaves, leaves in one write (Larus and Parkes 2002, "Using
  * Cohort Scheduling to Enhance Server Performance"). A request that is alone waits for nothing but the end of its turn.
  */
-
 import { executionAsyncResource } from 'node:async_hooks'
 
 type Task = () => void
