@@ -59,6 +59,7 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
   })
   const { keys, epochs, failures } = options
   const now = options.now ?? Date.now
+  // Resolution 0 reads the clock each time; any other keeps it with a timer of its own, and is late by as much.
   const cache = new LRUCache<string, Principal>({ max: CACHE_RECORDS_MAX, ttl: KEY_CACHE_SECONDS * 1000, ttlResolution: 0 })
   /** Keys that have authenticated here lately. Nobody is let in for it: it only says whose read does not wait for strangers. */
   const known = new LRUCache<string, true>({ max: KNOWN_MAX, ttl: KNOWN_TTL_MS })

@@ -53,17 +53,18 @@ const LAYERS: ReadonlyArray<(app: FastifyInstance, options: LayersSubset) => Pro
   (app, { permissionScopes: own }) => own && app.register(permissionScopes, own),
   (app, { rateLimits: own }) => own && gathered(app).register(rateLimits, own),
   (app, { anomalyDetection: own }) => own && app.register(anomalyDetection, own),
-  (app, { watermark: own }) => own && gathered(app, 'onRequest').register(watermark, own),
+  (app, { watermark: own }) => own && app.register(watermark, own),
   (app, { killSwitch: own }) => own && app.register(killSwitch, own)
 ]
 
 /**
- * Before the layers that calculate most: the requests of one turn go through each of them one after the other, not each through all. The
- * watermark is minted before layers 2 to 7 are asked.
+ * Before the layers that calculate most: the requests of one turn go through each of them one after the other, not each through all. Not before the
+ * watermark, which notes the client's address: a connection that was reset meanwhile has none any more.
  */
-function gathered (app: FastifyInstance, phase: 'onRequest' | 'preParsing' = 'preParsing'): FastifyInstance {
-  if (phase === 'onRequest') return app.addHook('onRequest', function gather (_request, _reply, done) { together(done) })
-  return app.addHook('preParsing', function gather (_request, _reply, payload, done) { together(() => done(null, payload)) })
+function gathered (app: FastifyInstance): FastifyInstance {
+  return app.addHook('preParsing', function gather (_request, _reply, payload, done) {
+    together(() => done(null, payload))
+  })
 }
 
 /** Registers all ten layers on this scope, in their order. */
