@@ -6,12 +6,13 @@
  * When the body of a request breaks off, its reader is told (lib/body-reader.ts) and the request is refused like any other, with its
  * audit row. A connection that ends while its client still sends is closed in two steps, or the client would lose its answer to a reset.
  */
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerOptions, type ServerResponse } from 'node:http'
+import { createServer, IncomingMessage, type RequestListener, type Server, type ServerOptions, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import { ERROR_CATALOGUE, type ErrorCode } from '../../errors.ts'
 import { breakMessage, type BodyFailure } from '../lib/body-reader.ts'
 import { mintWatermark } from '../lib/watermark-id.ts'
+import { EdgeResponse } from './edge-response.ts'
 
 /** Request line and headers together, bytes. */
 export const HEADER_BYTES_MAX = 16 * 1024
@@ -67,7 +68,8 @@ export function createEdgeServer (handler: RequestListener, options: HttpEdgeOpt
   for (const [name, value] of Object.entries({ headersTimeout, requestTimeout })) if (!(value >= 1)) throw new RangeError(`http-edge: ${name} must be at least 1 ms`)
   if (headersTimeout > requestTimeout) throw new RangeError('http-edge: the headers\' deadline must not lie after the request\'s')
   const connections = new WeakMap<Socket, Connection>()
-  const httpOptions: ServerOptions = {
+  const httpOptions: ServerOptions<typeof IncomingMessage, typeof EdgeResponse> = {
+    ServerResponse: EdgeResponse,
     headersTimeout,
     requestTimeout,
     keepAliveTimeout: options.keepAliveTimeoutMs ?? 65_000,
