@@ -166,3 +166,31 @@ t.test('a client that sentinels lead to its server goes on after an end that nob
   await new Promise((resolve) => setTimeout(resolve, 600))
   t.equal(isReady, false, 'an end that was asked for is one')
 })
+
+t.test('the commands of one turn go in one write, in the order in which they were sent, whatever is between them', { skip }, async (t) => {
+  if (server === null) return
+  const redis = connectRedis(server.url)
+  t.teardown(async () => { await closeRedis(redis) })
+  await once(redis, 'ready')
+  if (!(redis instanceof Redis)) throw new Error('the tests have one server')
+  let writes = 0
+  const { _write: write, _writev: writev } = redis.stream
+  redis.stream._write = (...args) => { writes++; write.apply(redis.stream, args) }
+  redis.stream._writev = (...args) => { writes++; writev?.apply(redis.stream, args) }
+  const key = `${server.prefix}:order`
+  const texts = ['one', 'fünf €', '', 'x'.repeat(100_000)]
+
+  t.same(await Promise.all(texts.map((text) => redis.echo(text))), texts)
+  t.equal(writes, 1, 'one write')
+  // Each answer tells how long the list is by then.
+  const lengths = await Promise.all([redis.rpush(key, 'a'), redis.rpush(key, Buffer.from([0, 255])), redis.pipeline().rpush(key, 'b').rpush(key, 'c').exec(), redis.rpush(key, 'd'), redis.multi().rpush(key, 'e').exec(), redis.rpush(key, 'f')])
+  t.same(lengths, [1, 2, [[null, 3], [null, 4]], 5, [[null, 6]], 7])
+  t.same(await redis.lrangeBuffer(key, 0, -1), [Buffer.from('a'), Buffer.from([0, 255]), ...['b', 'c', 'd', 'e', 'f'].map((text) => Buffer.from(text))])
+  await redis.expire(key, 60)
+
+  const lost = redis.echo('lost')
+  redis.disconnect(true)
+  await t.rejects(lost, 'a command whose connection ends in its turn is rejected')
+  await once(redis, 'ready')
+  t.equal(await redis.echo('again'), 'again', 'and nothing of it is sent on the next connection')
+})
