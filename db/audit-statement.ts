@@ -36,15 +36,26 @@ function textOf (at: Date): string {
   return last.text
 }
 
-/** The statement's parameters: one PostgreSQL array literal a column. */
+/** The statement's parameters: one PostgreSQL array literal a column. `unnest` fills up with nulls what is shorter, so a column of nulls is an empty one. */
 export function auditParameters (rows: readonly AuditRow[]): string[] {
-  return COLUMNS.map(({ value }) => arrayLiteral(rows.map(value)))
+  return COLUMNS.map(({ value }) => {
+    const values = rows.map(value)
+    return values.every(isNull) ? '{}' : arrayLiteral(values)
+  })
+}
+
+function isNull (value: unknown): boolean {
+  return value === null
 }
 
 /** A PostgreSQL array literal of texts; null stays null. */
 export function arrayLiteral (values: readonly unknown[]): string {
-  let text = '{'
-  for (let at = 0; at < values.length; at++) text += at === 0 ? literalOf(values[at]) : `,${literalOf(values[at])}`
+  const [first] = values
+  if (values.length === 0) return '{}'
+  // Rows of one time are alike in most of their columns.
+  if (values.every((value) => value === first)) return `{${`${literalOf(first)},`.repeat(values.length - 1)}${literalOf(first)}}`
+  let text = `{${literalOf(first)}`
+  for (let at = 1; at < values.length; at++) text += `,${literalOf(values[at])}`
   return `${text}}`
 }
 
