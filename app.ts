@@ -11,7 +11,7 @@ import { findKeyByDigest } from './db/queries/system.ts'
 import { ApiError, ERROR_CATALOGUE } from './errors.ts'
 import type { Egress } from './evaluation/egress.ts'
 import type { FailureLimiter } from './plugins/authentication.ts'
-import { accessOf, declareSlots, passAfter, type AdmissionStore, type AuditSink, type RefusalCounter, type SingleUseStore } from './plugins/context.ts'
+import { declareSlots, passAfter, type AdmissionStore, type AuditSink, type RefusalCounter, type SingleUseStore } from './plugins/context.ts'
 import type { AnomalyDetectionOptions } from './plugins/anomaly-detection.ts'
 import { registerLayers, type LayersOptions } from './plugins/index.ts'
 import { normaliseAddress } from './plugins/lib/cidr.ts'
@@ -212,9 +212,11 @@ function addressLimiter (app: FastifyInstance, perMinute: number): FailureLimite
 }
 
 function limitResultTokens (surface: FastifyInstance, limiter: FailureLimiter): void {
-  surface.addHook('preParsing', function limitPerAddress (request, _reply, payload, done) {
-    if (accessOf(request) === 'result-token') passAfter(spend(request), payload, done)
-    else done(null, payload)
+  // Only where there is something to limit; the others need not ask.
+  surface.addHook('onRoute', (route) => {
+    if (route.config?.access !== 'result-token') return
+    const others = route.preParsing === undefined ? [] : [route.preParsing].flat()
+    route.preParsing = [(request, _reply, payload, done) => passAfter(spend(request), payload, done), ...others]
   })
 
   async function spend (request: FastifyRequest): Promise<void> {

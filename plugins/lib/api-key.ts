@@ -3,7 +3,8 @@ import { hash, randomBytes } from 'node:crypto'
 
 const API_KEY = /^fb_live_[0-9a-f]{48}$/
 /** The scheme's case does not matter (RFC 9110 section 11.1), the key's does. */
-const BEARER = /^[Bb][Ee][Aa][Rr][Ee][Rr] (fb_live_[0-9a-f]{48})$/
+const BEARER = /^[Bb][Ee][Aa][Rr][Ee][Rr] fb_live_[0-9a-f]{48}$/
+const SCHEME_CHARS = 'Bearer '.length
 const RANDOM_BYTES = 24
 
 /** Characters of a key that may be logged or displayed. */
@@ -24,7 +25,7 @@ export function isApiKey (text: string): boolean {
 
 /** The key in an `Authorization` header (RFC 6750 section 2.1), or null when there is none of our shape. */
 export function bearerKeyOf (header: string | undefined): string | null {
-  return header === undefined ? null : BEARER.exec(header)?.[1] ?? null
+  return header !== undefined && BEARER.test(header) ? header.slice(SCHEME_CHARS) : null
 }
 
 /** SHA-256 of the key's characters: what the store is asked for. */

@@ -15,7 +15,8 @@ export class EdgeResponse<Request extends IncomingMessage = IncomingMessage> ext
     const { socket } = this
     const isOneText = typeof chunk === 'string' && chunk !== '' && typeof encoding !== 'function' && finished == null
     if (!isOneText || socket === null || socket.writableCorked > 0 || !this.headersSent || this.writableEnded) return super.end(chunk, encoding as BufferEncoding, finished as Finished)
-    // Corks the socket until its tick ends, lest more come.
+    // A socket that is open would be corked until the tick ends, lest more come.
+    socket.cork()
     this.write(chunk, encoding ?? 'utf8')
     socket.uncork()
     return super.end()
