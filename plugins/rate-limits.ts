@@ -13,7 +13,7 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest, RequestPayload } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../errors.ts'
-import { accessOf, getPrincipal, STATE_CHANGING, type AcceptedRequests, type AdmissionRequest, type AdmissionStore, type AdmissionVerdict, type Principal, type WindowState } from './context.ts'
+import { accessOf, getPrincipal, passAfter, STATE_CHANGING, type AcceptedRequests, type AdmissionRequest, type AdmissionStore, type AdmissionVerdict, type Principal, type WindowState } from './context.ts'
 import { localWindows } from './lib/local-windows.ts'
 import { assertOptions, port, positiveWhole, required } from './lib/options.ts'
 import { untoldAdmissions } from './lib/untold-admissions.ts'
@@ -35,6 +35,9 @@ export interface RateLimitsOptions {
   instances?: number
 }
 
+type Admission = AdmissionRequest & { readonly admittedAloneMs: readonly number[] }
+type Judgement = Exclude<AdmissionVerdict, { outcome: 'stale' }>
+
 const rateLimits: FastifyPluginAsync<RateLimitsOptions> = async (app, options) => {
   assertOptions('rate-limits', options, { store: required(port('an AdmissionStore', 'admit', 'readWindow')), accepted: port('an AcceptedRequests', 'accept'), instances: positiveWhole('') })
   const { store, accepted } = options
@@ -45,16 +48,13 @@ const rateLimits: FastifyPluginAsync<RateLimitsOptions> = async (app, options) =
 
   app.addHook('preParsing', timedWithPayload<RequestPayload>(app, 'rate-limits', function admit (request, reply, payload, done) {
     if (accessOf(request) !== 'key') return done(null, payload)
-    judge(request).then((verdict) => {
-      let confirmed: Promise<void> | undefined
-      try {
-        confirmed = settle(request, reply, verdict)
-      } catch (err) {
-        return done(err instanceof Error ? err : new Error(String(err)))
-      }
-      if (confirmed === undefined) done(null, payload)
-      else confirmed.then(() => done(null, payload), done)
-    }, done)
+    const admission = admissionOf(request)
+    ask(admission).then((verdict) => {
+      if (verdict.outcome === 'stale') judgeAnew(request, admission, verdict.epoch).then((other) => conclude(request, reply, payload, null, other, done), done)
+      else conclude(request, reply, payload, admission, verdict, done)
+    }, (err: unknown) => {
+      judgeLocally(request, admission, err).then((verdict) => conclude(request, reply, payload, null, verdict, done), done)
+    })
   }))
 
   // What layers 3 to 6 refused, and what was replayed, never reached the windows: this looks at them.
@@ -76,8 +76,21 @@ const rateLimits: FastifyPluginAsync<RateLimitsOptions> = async (app, options) =
     }
   }
 
+  /** Awaits nothing where there is nothing left to ask. `admission` is what the store was asked and has not been counted here yet. */
+  function conclude (request: FastifyRequest, reply: FastifyReply, payload: RequestPayload, admission: Admission | null, verdict: Judgement, done: (err: Error | null, payload?: RequestPayload) => void): void {
+    let confirmed: Promise<void> | undefined
+    try {
+      if (admission !== null) note(admission, verdict)
+      confirmed = settle(request, reply, verdict)
+    } catch (err) {
+      return done(err instanceof Error ? err : new Error(String(err)))
+    }
+    if (confirmed === undefined) done(null, payload)
+    else passAfter(confirmed, payload, done)
+  }
+
   /** What follows from a verdict; a promise only where there is something left to ask. */
-  function settle (request: FastifyRequest, reply: FastifyReply, verdict: Exclude<AdmissionVerdict, { outcome: 'stale' }>): Promise<void> | undefined {
+  function settle (request: FastifyRequest, reply: FastifyReply, verdict: Judgement): Promise<void> | undefined {
     if (verdict.outcome === 'replayed') throw new ApiError('signature_replayed')
     request.window = verdict.window
     setWindowHeaders(request, reply)
@@ -96,26 +109,47 @@ const rateLimits: FastifyPluginAsync<RateLimitsOptions> = async (app, options) =
     if (!isFirst) throw new ApiError('signature_replayed', { reason: 'confirmed' })
   }
 
-  async function judge (request: FastifyRequest): Promise<Exclude<AdmissionVerdict, { outcome: 'stale' }>> {
-    for (let reloads = 0; reloads <= RELOADS_MAX; reloads++) {
-      const admission = admissionOf(request, untold.take(getPrincipal(request).keyId))
-      const { admittedAloneMs } = admission
+  function admissionOf (request: FastifyRequest): Admission {
+    const { keyId, epoch, perMinute, perHour } = getPrincipal(request)
+    return { keyId, epoch, perMinute, perHour, replayId: request.replayId, replayTtlSeconds: REPLAY_TTL_SECONDS, admittedAloneMs: untold.take(keyId) }
+  }
+
+  /** A store that throws before it promises is away like any other. */
+  function ask (admission: Admission): Promise<AdmissionVerdict> {
+    try {
+      return Promise.resolve(store.admit(admission))
+    } catch (err) {
+      return Promise.reject(err)
+    }
+  }
+
+  function note ({ keyId, perMinute, perHour, admittedAloneMs }: Admission, { outcome }: AdmissionVerdict): void {
+    if (outcome === 'admitted') local.note(keyId, perMinute, perHour)
+    else if (outcome !== 'refused') untold.putBack(keyId, admittedAloneMs)
+  }
+
+  /** The record was an old one. */
+  async function judgeAnew (request: FastifyRequest, { keyId, admittedAloneMs }: Admission, staleEpoch: string): Promise<Judgement> {
+    untold.putBack(keyId, admittedAloneMs)
+    let epoch = staleEpoch
+    for (let reloads = 0; reloads < RELOADS_MAX; reloads++) {
+      await rejudge(request, epoch)
+      const admission = admissionOf(request)
       let verdict: AdmissionVerdict
       try {
-        verdict = await store.admit(admission)
+        verdict = await ask(admission)
       } catch (err) {
-        untold.putBack(admission.keyId, admittedAloneMs)
-        return await judgeLocally(request, err)
+        return await judgeLocally(request, admission, err)
       }
-      if (verdict.outcome === 'stale' || verdict.outcome === 'replayed') untold.putBack(admission.keyId, admittedAloneMs)
-      if (verdict.outcome === 'admitted') local.note(admission.keyId, admission.perMinute, admission.perHour)
+      note(admission, verdict)
       if (verdict.outcome !== 'stale') return verdict
-      await rejudge(request, verdict.epoch)
+      epoch = verdict.epoch
     }
     throw new ApiError('unavailable', { reason: 'epoch', headers: { 'retry-after': RETRY_AFTER_SECONDS } })
   }
 
-  async function judgeLocally (request: FastifyRequest, err: unknown): Promise<Exclude<AdmissionVerdict, { outcome: 'stale' }>> {
+  async function judgeLocally (request: FastifyRequest, { keyId: askedFor, admittedAloneMs }: Admission, err: unknown): Promise<Judgement> {
+    untold.putBack(askedFor, admittedAloneMs)
     app.log.debug({ reason: err instanceof Error ? err.name : 'unknown' }, 'windows judged in process')
     // A cached record cannot be checked against its epoch now, so it is read again.
     if (getPrincipal(request).epoch !== '') await rejudge(request, '')
@@ -132,11 +166,6 @@ const rateLimits: FastifyPluginAsync<RateLimitsOptions> = async (app, options) =
     const principal = await request.reloadPrincipal(epoch)
     for (const judgeAgain of app.principalJudges) judgeAgain(request, principal)
   }
-}
-
-function admissionOf (request: FastifyRequest, admittedAloneMs: readonly number[]): AdmissionRequest & { admittedAloneMs: readonly number[] } {
-  const { keyId, epoch, perMinute, perHour } = getPrincipal(request)
-  return { keyId, epoch, perMinute, perHour, replayId: request.replayId, replayTtlSeconds: REPLAY_TTL_SECONDS, admittedAloneMs }
 }
 
 function setWindowHeaders (request: FastifyRequest, reply: FastifyReply): void {

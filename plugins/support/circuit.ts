@@ -85,7 +85,7 @@ export function createCircuit (options: CircuitOptions): Circuit {
   async function ask (): Promise<void> {
     change('half-open')
     try {
-      await within(begin(probe))
+      await within(begin(probe), generation)
     } catch (err) {
       if (!isStopped) open(err)
       return
@@ -95,8 +95,15 @@ export function createCircuit (options: CircuitOptions): Circuit {
     change('closed')
   }
 
-  function learn (err: unknown, begun: number): void {
-    if (state !== 'closed' || begun !== generation || !isFailure(err)) return
+  function settled (begun: number, failure: Error | undefined): void {
+    inFlight--
+    if (begun !== generation) return
+    if (failure === undefined) failures = 0
+    else learn(failure)
+  }
+
+  function learn (err: Error): void {
+    if (state !== 'closed' || !isFailure(err)) return
     failures++
     if (failures >= failuresMax || isSilence(err)) open(err)
   }
@@ -106,13 +113,8 @@ export function createCircuit (options: CircuitOptions): Circuit {
     run (work) {
       if (state !== 'closed') return Promise.reject(new CircuitOpenError('the store is away'))
       if (inFlight >= inFlightMax) return Promise.reject(new CircuitOpenError('the store is asked for more than it may be at once'))
-      const begun = generation
       inFlight++
-      return within(begin(work), (failure) => {
-        inFlight--
-        if (failure !== undefined) learn(failure, begun)
-        else if (begun === generation) failures = 0
-      })
+      return within(begin(work), generation, settled)
     },
     stop () {
       isStopped = true
@@ -142,17 +144,28 @@ function begin<T> (work: () => Promise<T>): Promise<T> {
   }
 }
 
+type Settled = (generation: number, failure: Error | undefined) => void
+
 /** What waits, in a ring in the order of beginning: who leaves it leaves nothing behind, however many come and go. */
 class Waiting {
   readonly begunTick: number
-  readonly fail: (failure: Error) => void
+  readonly reject: (failure: Error) => void
+  readonly generation: number
+  readonly onSettled: Settled | undefined
   isSettled = false
   before: Waiting = this
   after: Waiting = this
 
-  constructor (begunTick: number, fail: (failure: Error) => void) {
+  constructor (begunTick: number, reject: (failure: Error) => void, generation: number, onSettled: Settled | undefined) {
     this.begunTick = begunTick
-    this.fail = fail
+    this.reject = reject
+    this.generation = generation
+    this.onSettled = onSettled
+  }
+
+  fail (failure: Error): void {
+    this.onSettled?.(this.generation, failure)
+    this.reject(failure)
   }
 }
 
@@ -161,8 +174,8 @@ class Waiting {
  * which this process could listen counts: a pause of its own uses up one tick at most, whenever it comes. Timers run before sockets are
  * read, so what arrived during the last tick is read before it is called late. An answer has the deadline, and up to a tick more.
  */
-function deadlines (deadlineMs: number): <T>(work: Promise<T>, onSettled?: (failure: Error | undefined) => void) => Promise<T> {
-  const ring = new Waiting(0, () => {})
+function deadlines (deadlineMs: number): <T>(work: Promise<T>, generation: number, onSettled?: Settled) => Promise<T> {
+  const ring = new Waiting(0, () => {}, 0, undefined)
   let tick = 0
   let clock: NodeJS.Timeout | undefined
 
@@ -179,24 +192,20 @@ function deadlines (deadlineMs: number): <T>(work: Promise<T>, onSettled?: (fail
     }
   }
 
-  function enter (fail: (failure: Error) => void): Waiting {
-    const one = new Waiting(tick, fail)
+  function enter (one: Waiting): void {
     one.before = ring.before
     one.after = ring
     ring.before.after = one
     ring.before = one
     clock ??= setInterval(strike, deadlineMs / DEADLINE_TICKS)
-    return one
   }
 
-  return (work, onSettled) => new Promise((resolve, reject) => {
-    const one = enter((failure) => {
-      onSettled?.(failure)
-      reject(failure)
-    })
+  return (work, generation, onSettled) => new Promise((resolve, reject) => {
+    const one = new Waiting(tick, reject, generation, onSettled)
+    enter(one)
     work.then((result) => {
       if (!settle(one)) return
-      onSettled?.(undefined)
+      onSettled?.(generation, undefined)
       resolve(result)
     }, (err: unknown) => { if (settle(one)) one.fail(err instanceof Error ? err : new Error(String(err))) })
   })

@@ -36,7 +36,7 @@ export function redisCircuits (redis: RedisClient, options: RedisCircuitsOptions
   const parts = new Map<string, Part>()
 
   async function probe (part: Part): Promise<void> {
-    assertReady(redis)
+    if (redis.status !== 'ready') await notConnected()
     const keyOf = (name: string) => `${prefix}:probe:{${hashTagOf(part.lastKey)}}:${name}`
     await runAdmitScript(redis, [keyOf('e'), keyOf('w'), keyOf('r')], [PROBE_EPOCH, PROBE_EPOCH, PROBE_LIMIT, PROBE_LIMIT, PROBE_REPLAY_TTL_SECONDS].map(String))
   }
@@ -66,11 +66,8 @@ export function redisCircuits (redis: RedisClient, options: RedisCircuitsOptions
     guard (key, work) {
       const shard = shardOf(redis, key)
       const part = parts.get(shard) ?? createPart(shard, key)
-      return part.circuit.run(() => {
-        part.lastKey = key
-        assertReady(redis)
-        return work()
-      })
+      part.lastKey = key
+      return part.circuit.run(redis.status === 'ready' ? work : notConnected)
     },
     get state () { return openShards().length === 0 ? 'closed' : 'open' },
     get openShards () { return openShards() },
@@ -79,6 +76,6 @@ export function redisCircuits (redis: RedisClient, options: RedisCircuitsOptions
 }
 
 // A cluster's client keeps what it is given before it knows the nodes, without a deadline.
-function assertReady (redis: RedisClient): void {
-  if (redis.status !== 'ready') throw new Error('Redis is not connected')
+async function notConnected (): Promise<never> {
+  throw new Error('Redis is not connected')
 }

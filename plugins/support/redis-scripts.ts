@@ -27,8 +27,9 @@ export function defineScripts (redis: RedisClient): void {
 const NO_ARGUMENTS: string[] = []
 const REPLY_OPTIONS = { replyEncoding: 'utf8' } as const
 
-/** EVALSHA with arguments that are texts already: the client's own way there copies them three times and looks at each twice. */
-class EvalshaCommand extends Command {
+/** EVALSHA of the admission script: the client's own way there copies the arguments three times and looks at each twice. */
+class AdmitCommand extends Command {
+  /** `args` begins with the script's digest. */
   constructor (args: string[]) {
     super('evalsha', NO_ARGUMENTS, REPLY_OPTIONS)
     this.args = args
@@ -37,8 +38,8 @@ class EvalshaCommand extends Command {
   /** An array of bulk strings (Redis serialization protocol), each with its length in bytes before it. */
   override toWritable (): string {
     const { args } = this
-    let text = `*${args.length + 1}${BULKS[7]}evalsha`
-    for (let at = 0; at < args.length; at++) {
+    let text = HEADS[args.length] ?? headOf(args.length)
+    for (let at = 1; at < args.length; at++) {
       const arg = args[at] as string
       const bytes = Buffer.byteLength(arg)
       text += (BULKS[bytes] ?? bulkOf(bytes)) + arg
@@ -52,17 +53,23 @@ function bulkOf (bytes: number): string {
   return `\r\n$${bytes}\r\n`
 }
 
+/** A command of so many arguments up to the script's digest, which is the first of them. */
+function headOf (args: number): string {
+  return `*${args + 1}${bulkOf(7)}evalsha${bulkOf(ADMIT_SHA.length)}${ADMIT_SHA}`
+}
+
 const BULKS = Array.from({ length: 100 }, (_, bytes) => bulkOf(bytes))
+const HEADS = Array.from({ length: 16 }, (_, args) => headOf(args))
 
 /** Runs the admission script on its keys and arguments (lib/sliding-window.lua.ts). Every request does. `ages` stands after the others, as bytes. */
 export function runAdmitScript (redis: RedisClient, keys: readonly string[], args: readonly string[], ages?: Buffer): Promise<unknown> {
-  const numberOfKeys = String(keys.length)
+  const all = [ADMIT_SHA, String(keys.length), ...keys, ...args]
   const reply = ages === undefined && isPlain(redis)
-    ? redis.sendCommand(new EvalshaCommand([ADMIT_SHA, numberOfKeys, ...keys, ...args])) as Promise<unknown>
-    : redis.evalsha(ADMIT_SHA, numberOfKeys, ...keys, ...args, ...(ages === undefined ? [] : [ages]))
+    ? redis.sendCommand(new AdmitCommand(all)) as Promise<unknown>
+    : redis.evalsha(ADMIT_SHA, String(keys.length), ...keys, ...args, ...(ages === undefined ? [] : [ages]))
   return reply.catch((err: unknown) => {
     if (!(err instanceof Error) || !err.message.startsWith('NOSCRIPT')) throw err
-    return redis.eval(ADMIT_SCRIPT, numberOfKeys, ...keys, ...args, ...(ages === undefined ? [] : [ages]))
+    return redis.eval(ADMIT_SCRIPT, String(keys.length), ...keys, ...args, ...(ages === undefined ? [] : [ages]))
   })
 }
 

@@ -4,7 +4,7 @@
  * an older copy.
  */
 import { randomBytes, randomUUID } from 'node:crypto'
-import type { AdmissionRequest, AdmissionStore, AdmissionVerdict, SingleUseStore } from '../context.ts'
+import type { AdmissionStore, AdmissionVerdict, SingleUseStore } from '../context.ts'
 import { assertLimits } from '../lib/sliding-window.ts'
 import { EPOCH_TTL_SECONDS } from '../lib/sliding-window.lua.ts'
 import { CircuitOpenError } from './circuit.ts'
@@ -36,6 +36,8 @@ function newEpoch (): string {
   return `${PROCESS_EPOCH}.${epochsMade++}`
 }
 
+const NONE: readonly number[] = []
+
 const unguarded: Guard = (_key, work) => work()
 
 /**
@@ -46,28 +48,37 @@ const unguarded: Guard = (_key, work) => work()
 export function redisAdmissionStore (redis: RedisClient, options: StoreOptions = {}): AdmissionStore {
   const { prefix = 'fb', guard = unguarded } = options
   const keyOf = (keyId: string, part: string) => `${prefix}:{${keyId}}:${part}`
-  let connection = 0
-  onConnectionEnd(redis, () => { connection++ })
-  const stamped = (epoch: string, toldBy: number) => `${toldBy}.${epoch}`
-  const unstamped = (epoch: string, askedOn: number) => epoch.startsWith(`${askedOn}.`) ? epoch.slice(`${askedOn}.`.length) : ''
+  let connections = 0
+  /** Stands before every epoch that this connection told. */
+  let stamp = '0.'
+  onConnectionEnd(redis, () => { stamp = `${++connections}.` })
+  const unstamped = (epoch: string) => epoch.startsWith(stamp) ? epoch.slice(stamp.length) : ''
   return {
-    async admit (request) {
-      assertLimits(request)
-      const { keyId, replayId, perMinute, perHour, admittedAloneMs = [] } = request
-      const askedOn = connection
+    admit (request) {
+      try {
+        assertLimits(request)
+      } catch (err) {
+        return Promise.reject(err)
+      }
+      const { keyId, replayId, perMinute, perHour, admittedAloneMs = NONE } = request
+      const askedOn = stamp
       const epochKey = keyOf(keyId, 'e')
       const keys = [epochKey, keyOf(keyId, 'w')]
-      const args = [unstamped(request.epoch, askedOn), newEpoch(), String(perMinute), String(perHour)]
+      const args = [unstamped(request.epoch), newEpoch(), String(perMinute), String(perHour)]
       // What is left out need not be written, sent and read.
       if (replayId !== null) {
         keys.push(keyOf(keyId, `r:${replayId}`))
         args.push(String(Math.max(1, Math.ceil(request.replayTtlSeconds))))
       }
-      const isToldMore = admittedAloneMs.length > 0
-      if (isToldMore) args.push(...replayId === null ? ['0', 'admit'] : ['admit'])
-      const reply = await guard(epochKey, () => runAdmitScript(redis, keys, args, isToldMore ? agesOf(admittedAloneMs) : undefined))
-      const verdict = readVerdict(reply, request)
-      return verdict.outcome === 'stale' ? { outcome: 'stale', epoch: stamped(verdict.epoch, askedOn) } : verdict
+      let ages: Buffer | undefined
+      if (admittedAloneMs.length > 0) {
+        args.push(...replayId === null ? ['0', 'admit'] : ['admit'])
+        ages = agesOf(admittedAloneMs)
+      }
+      return guard(epochKey, () => runAdmitScript(redis, keys, args, ages)).then((reply) => {
+        const verdict = readVerdict(reply, perMinute)
+        return verdict.outcome === 'stale' ? { outcome: 'stale', epoch: askedOn + verdict.epoch } : verdict
+      })
     },
     async readWindow ({ keyId, perMinute, perHour }) {
       assertLimits({ perMinute, perHour })
@@ -79,10 +90,10 @@ export function redisAdmissionStore (redis: RedisClient, options: StoreOptions =
     },
     async readEpoch (keyId) {
       const proposed = newEpoch()
-      const askedOn = connection
+      const askedOn = stamp
       const epochKey = keyOf(keyId, 'e')
       const epoch = await guard(epochKey, () => redis.set(epochKey, proposed, 'EX', EPOCH_TTL_SECONDS, 'NX', 'GET')) ?? proposed
-      return stamped(epoch, askedOn)
+      return askedOn + epoch
     },
     async bumpEpoch (keyId) {
       const epochKey = keyOf(keyId, 'e')
@@ -138,18 +149,18 @@ function mayHaveBeenDone (err: unknown): boolean {
   return !(err instanceof CircuitOpenError) && !(err instanceof Error && err.name === 'ReplyError')
 }
 
-function readVerdict (reply: unknown, request: AdmissionRequest): AdmissionVerdict {
+function readVerdict (reply: unknown, limit: number): AdmissionVerdict {
   // By their places: taking an array apart walks it by its iterator, which costs as much as the rest of this.
   const parts: readonly unknown[] = Array.isArray(reply) ? reply : []
   const outcome = parts[0]
   const first = parts[1]
   const resetMs = parts[2]
   const retryAfterMs = parts[3]
-  if (typeof outcome === 'number' && typeof first === 'number') return { outcome: 'admitted', window: { limit: request.perMinute, remaining: outcome, resetAtMs: first } }
+  if (typeof outcome === 'number' && typeof first === 'number') return { outcome: 'admitted', window: { limit, remaining: outcome, resetAtMs: first } }
   if (outcome === 'replayed') return { outcome }
   if (outcome === 'stale' && typeof first === 'string') return { outcome, epoch: first }
   if (outcome === 'refused' && typeof first === 'number' && typeof resetMs === 'number' && typeof retryAfterMs === 'number') {
-    return { outcome, blocked: parts[4] === 'hour' ? 'hour' : 'minute', retryAfterMs, window: { limit: request.perMinute, remaining: first, resetAtMs: resetMs } }
+    return { outcome, blocked: parts[4] === 'hour' ? 'hour' : 'minute', retryAfterMs, window: { limit, remaining: first, resetAtMs: resetMs } }
   }
   throw new Error('Redis answered the admission script with something else than a verdict')
 }
