@@ -194,15 +194,25 @@ declare module 'fastify' {
   }
 }
 
-const REQUEST_SLOTS = ['declaredRoute', 'principal', 'refusedKey', 'bearerKey', 'rawBody', 'replayId', 'window', 'refusal', 'watermark', 'redeemedJti', 'tokenOrgId', 'actor',
-  'onUnsent', 'reloadPrincipal', 'renewPrincipal'] as const
+const REQUEST_SLOTS = ['declaredRoute', 'principal', 'bearerKey', 'rawBody', 'replayId', 'window', 'watermark', 'reloadPrincipal', 'renewPrincipal'] as const
+/** What few requests fill, with its default. */
+const RARE_SLOTS = { refusedKey: null, degraded: false, refusal: null, redeemedJti: null, tokenOrgId: null, actor: null, onUnsent: null }
 
-/** Declares every slot once, with null, so that all requests share one shape. Each layer calls it; the first call counts. */
+/** Declares every slot once, with its default, so that all requests share one shape. Each layer calls it; the first call counts. */
 export function declareSlots (app: FastifyInstance): void {
   for (const slot of REQUEST_SLOTS) if (!app.hasRequestDecorator(slot)) app.decorateRequest(slot, null)
-  if (!app.hasRequestDecorator('degraded')) app.decorateRequest('degraded', false)
+  for (const [slot, value] of Object.entries(RARE_SLOTS)) declareRareSlot(app, slot, value)
   if (!app.hasDecorator('callerJudges')) app.decorate('callerJudges', [])
   if (!app.hasDecorator('principalJudges')) app.decorate('principalJudges', [])
+}
+
+/** A slot that a request has once something is written to it; until then all read the default of their prototype, and none pays for it. */
+export function declareRareSlot (app: FastifyInstance, slot: string, byDefault: null | boolean): void {
+  if (app.hasRequestDecorator(slot)) return
+  app.decorateRequest(slot, {
+    getter: () => byDefault,
+    setter (value: unknown) { Object.defineProperty(this, slot, { value, writable: true, enumerable: true, configurable: true }) }
+  })
 }
 
 /** Why a record does not authenticate at this time, or null. */

@@ -63,7 +63,7 @@ const LAYERS: ReadonlyArray<(app: FastifyInstance, options: LayersSubset) => Pro
  */
 function gathered (app: FastifyInstance): FastifyInstance {
   return app.addHook('preParsing', function gather (_request, _reply, payload, done) {
-    together(() => done(null, payload))
+    together(done, null, payload)
   })
 }
 

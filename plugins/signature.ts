@@ -12,7 +12,7 @@ import type { KeyObject } from 'node:crypto'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest, RequestPayload } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../errors.ts'
-import { accessOf, STATE_CHANGING, type Principal } from './context.ts'
+import { accessOf, declareRareSlot, STATE_CHANGING, type Principal } from './context.ts'
 import { bearerKeyOf } from './lib/api-key.ts'
 import { hardenedMacOf, parseHardenedHeader, replayIdOfNonce, type HardenedHeader } from './lib/hardened-signature.ts'
 import { anyMacMatches, macOf, parseSignatureHeader, pathOf, TOLERANCE_SECONDS, type SignatureHeader } from './lib/hmac.ts'
@@ -62,7 +62,7 @@ const signature: FastifyPluginAsync<SignatureOptions> = async (app, options) => 
   const deadlineMs = options.bodyDeadlineMs ?? BODY_DEADLINE_MS
   const now = options.now ?? Date.now
   sendRefusals(app)
-  app.decorateRequest('verifiedWith', null)
+  declareRareSlot(app, 'verifiedWith', null)
   app.principalJudges.push(refuseRotatedSecret)
   const isAffordable = budgetPerSecond(EXPLAINED_PER_SECOND_MAX, now)
   app.decorate('explainSignature', explain)

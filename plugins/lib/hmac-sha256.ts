@@ -15,6 +15,8 @@ const EMPTY = Buffer.alloc(0)
 // Nothing between the first write and the last read can be interrupted, so all calls share these.
 const inner = Buffer.alloc(BLOCK_BYTES + SHORT_BYTES_MAX)
 const outer = Buffer.alloc(BLOCK_BYTES + DIGEST_BYTES)
+/** By the bytes of the message: a view is made once, not for every call. Most messages are as short. */
+const innerOf = Array.from({ length: 256 }, (_, bytes) => inner.subarray(0, BLOCK_BYTES + bytes))
 
 /**
  * The MAC of `text` followed by `body`, 64 lowercase hex characters. Every character of the key and the text is one byte (Latin-1), as
@@ -34,6 +36,6 @@ export function hmacSha256Hex (key: string | Buffer, text: string, body: Buffer 
   }
   inner.write(text, BLOCK_BYTES, 'latin1')
   body.copy(inner, BLOCK_BYTES + text.length)
-  outer.write(hash('sha256', inner.subarray(0, BLOCK_BYTES + bytes), 'binary'), BLOCK_BYTES, 'latin1')
+  outer.write(hash('sha256', innerOf[bytes] ?? inner.subarray(0, BLOCK_BYTES + bytes), 'binary'), BLOCK_BYTES, 'latin1')
   return hash('sha256', outer, 'hex')
 }

@@ -6,8 +6,10 @@
 import { executionAsyncResource } from 'node:async_hooks'
 
 type Task = () => void
+type Step = (first: unknown, second: unknown) => void
 
-let waiting: Task[] = []
+/** Each step is followed by its two arguments. */
+let waiting: unknown[] = []
 let atEnd: Task[] = []
 let isPlanned = false
 
@@ -19,9 +21,12 @@ let isPlanned = false
 let keptTick: object | null = null
 process.nextTick(() => { keptTick ??= executionAsyncResource() })
 
-/** Runs the task when this turn has read what had arrived, together with all others; a task that is added by one of them runs after all of these. */
-export function together (task: Task): void {
-  waiting.push(task)
+/**
+ * Runs the step when this turn has read what had arrived, together with all others; a step that is added by one of them runs after all of
+ * these. Arguments stand beside a step, so that nobody makes a function to hold them.
+ */
+export function together<First = undefined, Second = undefined> (step: (first: First, second: Second) => void, first?: First, second?: Second): void {
+  waiting.push(step, first, second)
   plan()
 }
 
@@ -42,7 +47,11 @@ function run (): void {
   let ended = 0
   let ending: Task[] = []
   try {
-    while (begun < waiting.length) waiting[begun++]?.()
+    while (begun < waiting.length) {
+      const at = begun
+      begun += 3;
+      (waiting[at] as Step)(waiting[at + 1], waiting[at + 2])
+    }
     // What the end brings is for the next turn.
     ending = atEnd
     atEnd = []

@@ -29,11 +29,11 @@ export interface StoreOptions {
 }
 
 /** An epoch is never one that was there before: this process's own random text, and a number. */
-const PROCESS_EPOCH = randomUUID()
+const PROCESS_EPOCH = `${randomUUID()}.`
 let epochsMade = 0
 
 function newEpoch (): string {
-  return `${PROCESS_EPOCH}.${epochsMade++}`
+  return PROCESS_EPOCH + String(epochsMade++)
 }
 
 const NONE: readonly number[] = []
@@ -47,7 +47,9 @@ const unguarded: Guard = (_key, work) => work()
  */
 export function redisAdmissionStore (redis: RedisClient, options: StoreOptions = {}): AdmissionStore {
   const { prefix = 'fb', guard = unguarded } = options
-  const keyOf = (keyId: string, part: string) => `${prefix}:{${keyId}}:${part}`
+  const open = `${prefix}:{`
+  const epochKeyOf = (keyId: string) => `${open}${keyId}}:e`
+  const windowKeyOf = (keyId: string) => `${open}${keyId}}:w`
   let connections = 0
   /** Stands before every epoch that this connection told. */
   let stamp = '0.'
@@ -62,12 +64,12 @@ export function redisAdmissionStore (redis: RedisClient, options: StoreOptions =
       }
       const { keyId, replayId, perMinute, perHour, admittedAloneMs = NONE } = request
       const askedOn = stamp
-      const epochKey = keyOf(keyId, 'e')
-      const keys = [epochKey, keyOf(keyId, 'w')]
+      const epochKey = epochKeyOf(keyId)
+      const keys = [epochKey, windowKeyOf(keyId)]
       const args = [unstamped(request.epoch), newEpoch(), String(perMinute), String(perHour)]
       // What is left out need not be written, sent and read.
       if (replayId !== null) {
-        keys.push(keyOf(keyId, `r:${replayId}`))
+        keys.push(`${open}${keyId}}:r:${replayId}`)
         args.push(String(Math.max(1, Math.ceil(request.replayTtlSeconds))))
       }
       let ages: Buffer | undefined
@@ -82,8 +84,8 @@ export function redisAdmissionStore (redis: RedisClient, options: StoreOptions =
     },
     async readWindow ({ keyId, perMinute, perHour }) {
       assertLimits({ perMinute, perHour })
-      const epochKey = keyOf(keyId, 'e')
-      const reply = await guard(epochKey, () => runAdmitScript(redis, [epochKey, keyOf(keyId, 'w')], ['', '', String(perMinute), String(perHour), '0', 'read']))
+      const epochKey = epochKeyOf(keyId)
+      const reply = await guard(epochKey, () => runAdmitScript(redis, [epochKey, windowKeyOf(keyId)], ['', '', String(perMinute), String(perHour), '0', 'read']))
       const [outcome, remaining, resetAtMs]: unknown[] = Array.isArray(reply) ? reply : []
       if (outcome !== 'read' || typeof remaining !== 'number' || typeof resetAtMs !== 'number') throw new Error('Redis answered the window script with something else than a window')
       return { limit: perMinute, remaining, resetAtMs }
@@ -91,12 +93,12 @@ export function redisAdmissionStore (redis: RedisClient, options: StoreOptions =
     async readEpoch (keyId) {
       const proposed = newEpoch()
       const askedOn = stamp
-      const epochKey = keyOf(keyId, 'e')
+      const epochKey = epochKeyOf(keyId)
       const epoch = await guard(epochKey, () => redis.set(epochKey, proposed, 'EX', EPOCH_TTL_SECONDS, 'NX', 'GET')) ?? proposed
       return askedOn + epoch
     },
     async bumpEpoch (keyId) {
-      const epochKey = keyOf(keyId, 'e')
+      const epochKey = epochKeyOf(keyId)
       await guard(epochKey, () => redis.set(epochKey, newEpoch(), 'EX', EPOCH_TTL_SECONDS))
     }
   }
