@@ -31,6 +31,8 @@ const HELP = `usage: npm run bench -- [options]
                       GET/64/1 POST/64/1 GET/4/1 GET/64/2
   --targets LIST      ${TARGETS.map(({ name }) => name).join(', ')} (default: all; ${BASELINE} always)
   --rounds N          rounds for the first scenario (default 7), the others take a third
+  --fresh N           start the targets of the first scenario anew so often, its rounds divided among them (default 1): one
+                      process can be luckier than another of the same program
   --seconds N         whole seconds of load for each target and round (default 1)
   --out FOLDER        where result.json and one chart a scenario go (default bench/results)
   --seed N            order of the targets
@@ -50,7 +52,7 @@ const BUSY_CONNECTIONS = 16
 const SIMULATED_HOURS = 6
 const SCENARIOS = 'GET/64/1,POST/64/1,GET/4/1,GET/64/2'
 
-interface Scenario { name: string, method: 'GET' | 'POST', connections: number, processes: number, rounds: number, isFirst: boolean }
+interface Scenario { name: string, method: 'GET' | 'POST', connections: number, processes: number, rounds: number, fresh: number, isFirst: boolean }
 
 const say = (line: string): void => { process.stderr.write(`${line}\n`) }
 
@@ -59,6 +61,7 @@ const { values } = parseArgs({
     scenarios: { type: 'string', default: SCENARIOS },
     targets: { type: 'string', default: TARGETS.map(({ name }) => name).join(',') },
     rounds: { type: 'string', default: '7' },
+    fresh: { type: 'string', default: '1' },
     seconds: { type: 'string', default: '1' },
     out: { type: 'string', default: FOLDER },
     seed: { type: 'string', default: String(randomInt(2 ** 31)) },
@@ -67,14 +70,15 @@ const { values } = parseArgs({
   }
 })
 if (values.help) process.stdout.write(HELP)
-else process.exitCode = await measure(readScenarios(values.scenarios, Number(values.rounds)), readTargets(values.targets), Number(values.seconds))
+else process.exitCode = await measure(readScenarios(values.scenarios, Number(values.rounds), Number(values.fresh)), readTargets(values.targets), Number(values.seconds))
 
-function readScenarios (text: string, rounds: number): Scenario[] {
+function readScenarios (text: string, rounds: number, fresh: number): Scenario[] {
   if (!Number.isInteger(rounds) || rounds < 1) throw new RangeError('--rounds takes a whole number of at least 1')
+  if (!Number.isInteger(fresh) || fresh < 1 || fresh > rounds) throw new RangeError('--fresh takes a whole number from 1 to the number of rounds')
   return text.split(',').map((name, at) => {
     const [, method, connections, processes] = /^(GET|POST)\/(\d+)\/(\d+)$/.exec(name) ?? []
     if (method === undefined) throw new RangeError(`--scenarios: ${name} is not method/connections/processes, such as GET/64/1`)
-    return { name, method: method === 'GET' ? 'GET' : 'POST', connections: Number(connections), processes: Number(processes), rounds: at === 0 ? rounds : Math.ceil(rounds / 3), isFirst: at === 0 }
+    return { name, method: method === 'GET' ? 'GET' : 'POST', connections: Number(connections), processes: Number(processes), rounds: at === 0 ? rounds : Math.ceil(rounds / 3), fresh: at === 0 ? fresh : 1, isFirst: at === 0 }
   })
 }
 
@@ -112,37 +116,46 @@ async function measure (scenarios: readonly Scenario[], targets: readonly Target
 }
 
 async function runScenario (scenario: Scenario, targets: readonly Target[], stores: BenchStores, load: Loader, seconds: number): Promise<Row[]> {
-  const running: RunningTarget[] = []
   const unfit = new Map<string, string>()
   const random = seededRandom(Number(values.seed))
   const samples: Sample[] = []
   const slot = { method: scenario.method, connections: scenario.connections, path: `${PUBLIC_PREFIX}${BENCH_PATH}`, keysFile: stores.keysFile }
   const awake = scenario.connections < BUSY_CONNECTIONS ? null : keepAwake()
   if (awake === null) say(`${scenario.name}: processors may halt`)
-  try {
-    for (const target of targets) {
-      const missing = target.whyMissing?.() ?? null
-      if (missing !== null) say(`${target.name} is skipped: ${missing}`)
-      else running.push(await startTarget(target, { ...stores.env, REDIS_PREFIX: `b:${scenario.name.replaceAll('/', '-')}:${target.name}` }, scenario.processes))
-    }
-    for (const target of running) {
-      const reason = await whyUnfit(target, stores.keys, scenario.method)
-      if (reason !== null) unfit.set(target.name, reason)
-    }
-    const fit = running.filter(({ name }) => !unfit.has(name))
-    for (const target of fit) await warm(target, load, slot, scenario.isFirst ? WARM_SECONDS_MAX : WARM_SECONDS_LATER)
-    for (let round = 0; round < scenario.rounds; round++) {
-      say(`${scenario.name}: round ${round + 1} of ${scenario.rounds}`)
-      for (const target of shuffled(fit, random)) {
-        const before = await readCounters(target.pid, stores)
-        const seen = await load(target.url, { ...slot, seconds })
-        await stores.settle()
-        samples.push({ target: target.name, round, slot: seen, before, after: await readCounters(target.pid, stores) })
+  let round = 0
+
+  async function runOnce (time: number): Promise<void> {
+    const running: RunningTarget[] = []
+    try {
+      for (const target of targets) {
+        const missing = target.whyMissing?.() ?? null
+        if (missing !== null) say(`${target.name} is skipped: ${missing}`)
+        else running.push(await startTarget(target, { ...stores.env, REDIS_PREFIX: `b:${scenario.name.replaceAll('/', '-')}:${time}:${target.name}` }, scenario.processes))
       }
+      for (const target of running) {
+        const reason = await whyUnfit(target, stores.keys, scenario.method)
+        if (reason !== null) unfit.set(target.name, reason)
+      }
+      const fit = running.filter(({ name }) => !unfit.has(name))
+      for (const target of fit) await warm(target, load, slot, scenario.isFirst ? WARM_SECONDS_MAX : WARM_SECONDS_LATER)
+      for (const last = Math.round(scenario.rounds * (time + 1) / scenario.fresh); round < last; round++) {
+        say(`${scenario.name}: round ${round + 1} of ${scenario.rounds}`)
+        for (const target of shuffled(fit, random)) {
+          const before = await readCounters(target.pid, stores)
+          const seen = await load(target.url, { ...slot, seconds })
+          await stores.settle()
+          samples.push({ target: target.name, round, slot: seen, before, after: await readCounters(target.pid, stores) })
+        }
+      }
+    } finally {
+      for (const target of running) await target.stop()
     }
+  }
+
+  try {
+    for (let time = 0; time < scenario.fresh; time++) await runOnce(time)
   } finally {
     awake?.stop()
-    for (const target of running) await target.stop()
   }
   return summarise(samples, targets, unfit)
 }
