@@ -101,8 +101,8 @@ export const CHAIN: readonly Defect[] = [
   {
     name: 'key-in-any-case',
     file: 'plugins/lib/api-key.ts',
-    line: 'return header === undefined ? null : BEARER.exec(header)?.[1] ?? null',
-    instead: 'return header === undefined ? null : BEARER.exec(header.toLowerCase())?.[1] ?? null',
+    line: 'return header !== undefined && BEARER.test(header) ? header.slice(SCHEME_CHARS) : null',
+    instead: 'return header !== undefined && BEARER.test(header.toLowerCase()) ? header.toLowerCase().slice(SCHEME_CHARS) : null',
     breaks: 'a key has one spelling',
     tests: ['test/plugins/authentication.test.ts']
   },
@@ -233,5 +233,21 @@ export const CHAIN: readonly Defect[] = [
     instead: "if (access !== undefined && !ACCESSES.has(access)) throw new Error(`${name} declares no access; set config.access to 'key', 'open' or 'result-token'`)",
     breaks: 'layer 6: a route that declares nothing does not boot',
     tests: ['test/plugins/permission-scopes.test.ts']
+  },
+  {
+    name: 'slot-of-everybody',
+    file: 'plugins/context.ts',
+    line: 'setter (value: unknown) { Object.defineProperty(this, slot, { value, writable: true, enumerable: true, configurable: true }) }',
+    instead: 'setter (value: unknown) { Object.defineProperty(Object.getPrototypeOf(this), slot, { value, writable: true, enumerable: true, configurable: true }) }',
+    breaks: 'what is noted of one request is of no other',
+    tests: ['test/plugins/watermark.test.ts', 'test/plugins/rate-limits.test.ts']
+  },
+  {
+    name: 'body-without-its-head',
+    file: 'plugins/support/edge-response.ts',
+    line: 'if (!isOneText || socket === null || socket.writableCorked > 0 || !this.headersSent || this.writableEnded) return super.end(chunk, encoding as BufferEncoding, finished as Finished)',
+    instead: 'if (!isOneText || socket === null || socket.writableCorked > 0 || this.writableEnded) return super.end(chunk, encoding as BufferEncoding, finished as Finished)',
+    breaks: 'an answer is the same to the byte whoever writes it',
+    tests: ['test/plugins/support/edge-response.test.ts']
   }
 ]

@@ -201,5 +201,13 @@ export const LIMITS: readonly Defect[] = [
     instead: 'if (event.version !== before.version) return event.version < before.version',
     breaks: 'layer 10: of two changes the newer one counts',
     tests: ['test/plugins/lib/kill-state.test.ts']
+  },
+  {
+    name: 'answers-of-others',
+    file: 'plugins/support/redis-connection.ts',
+    line: "if (stream !== undefined || redis.status !== 'ready') {",
+    instead: "if (stream !== undefined || redis.status !== 'ready') { if (redis.status === 'ready') return send(command, stream)",
+    breaks: 'an answer is taken for the command that asked',
+    tests: ['test/plugins/support/redis.test.ts']
   }
 ]

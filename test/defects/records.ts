@@ -179,5 +179,13 @@ export const RECORDS: readonly Defect[] = [
     instead: 'const problems = [...looseValues(env)]',
     breaks: 'an unknown flag stops the boot',
     tests: ['test/config.test.ts']
+  },
+  {
+    name: 'columns-without-their-rows',
+    file: 'db/audit-statement.ts',
+    line: "return values.every(isNull) ? '{}' : arrayLiteral(values)",
+    instead: "return values.some(isNull) ? '{}' : arrayLiteral(values)",
+    breaks: 'an audit row holds what it was given',
+    tests: ['test/db/audit-statement.test.ts']
   }
 ]
