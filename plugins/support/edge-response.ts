@@ -15,7 +15,7 @@ export class EdgeResponse<Request extends IncomingMessage = IncomingMessage> ext
     const { socket } = this
     const isOneText = typeof chunk === 'string' && chunk !== '' && typeof encoding !== 'function' && finished == null
     if (!isOneText || socket === null || socket.writableCorked > 0 || !this.headersSent || this.writableEnded) return super.end(chunk, encoding as BufferEncoding, finished as Finished)
-    // A socket that is open would be corked until the tick ends, lest more come.
+    // Corked here, or `write` would cork it until the tick ends.
     socket.cork()
     this.write(chunk, encoding ?? 'utf8')
     socket.uncork()

@@ -181,6 +181,10 @@ t.test('what is served while a kill switch is thrown is found, and one that does
   t.same(broken([kill, lift, operation({ invokedMs: 50 }), disabled, operation({ invokedMs: 9500 }), operation({ invokedMs: 3000, orgId: 'org_b' })]), [])
   t.same(broken([{ ...kill, outcome: 'unknown' }, lift]), [KILLED])
   t.same(broken([{ ...kill, outcome: 'unknown', endedMs: 5000 }, lift], {}, [fault({ cutOff: [] })]), [], 'a fault held it up')
+  const late = { ...kill, outcome: 'unknown' as const, invokedMs: 10_500, endedMs: 15_500 }
+  t.same(broken([late], {}, [fault({ name: 'kill -9 of an instance', cutOff: [] })]), [], 'a process that was killed is waited for while it counts as running')
+  t.same(broken([{ ...late, invokedMs: 13_500 }], {}, [fault({ name: 'kill -9 of an instance', cutOff: [] })]), [KILLED], 'and no longer')
+  t.same(broken([late], {}, [fault({ cutOff: [] })]), [KILLED], 'a store that is back is not')
   t.same(broken([disabled]), [REFUSED], 'nobody had thrown it')
 })
 

@@ -1,5 +1,6 @@
 import type { Check, Run, Violation } from '../verdict.ts'
-import type { Operation, OperationKind } from '../history.ts'
+import { RUNNING_MS } from '../../../evaluation/kill-control.ts'
+import type { FaultEvent, Operation, OperationKind } from '../history.ts'
 
 /** How long a fault that is over may still hold a throw up. */
 const AFTERMATH_MS = 2000
@@ -77,6 +78,11 @@ function mayBeKilled ({ orgId, endedMs }: Operation, { operations }: Run): boole
   return operations.some((one) => one.kind === 'kill' && one.subject === orgId && one.invokedMs <= endedMs)
 }
 
+/** A process that was killed left no word: it counts as running, and its confirmation is waited for, until it was not heard of for long enough. */
+function heldUpUntil ({ name, startedMs, endedMs }: FaultEvent): number {
+  return Math.max(endedMs + AFTERMATH_MS, name.startsWith('kill -9') ? startedMs + RUNNING_MS + AFTERMATH_MS : 0)
+}
+
 // A throw that returned has arrived on every instance; one that is not confirmed has a fault to blame or breaks the promise. How soon it
 // arrives is told here and held to its bar by a proof of its own, on a machine that is not being tortured.
 const killSwitch: Check = ({ operations, faults }) => {
@@ -85,7 +91,7 @@ const killSwitch: Check = ({ operations, faults }) => {
   const counts = { throws: throws.length, confirmed: 0, 'longest, ms': 0, 'requests against it': 0 }
   for (const thrown of throws) {
     const { subject, outcome, invokedMs, endedMs } = thrown
-    const isDisturbed = faults.some((fault) => fault.startedMs < endedMs && fault.endedMs + AFTERMATH_MS > invokedMs)
+    const isDisturbed = faults.some((fault) => fault.startedMs < endedMs && heldUpUntil(fault) > invokedMs)
     if (outcome !== 'ok') {
       if (!isDisturbed) violations.push({ what: `the kill switch was not confirmed in ${Math.round(endedMs - invokedMs)} ms`, operations: [thrown] })
       continue
