@@ -211,12 +211,10 @@ function addressLimiter (app: FastifyInstance, perMinute: number): FailureLimite
   }
 }
 
+/** Hangs on the routes that take a result token; the others need not ask. */
 function limitResultTokens (surface: FastifyInstance, limiter: FailureLimiter): void {
-  // Only where there is something to limit; the others need not ask.
   surface.addHook('onRoute', (route) => {
-    if (route.config?.access !== 'result-token') return
-    const others = route.preParsing === undefined ? [] : [route.preParsing].flat()
-    route.preParsing = [(request, _reply, payload, done) => passAfter(spend(request), payload, done), ...others]
+    if (route.config?.access === 'result-token') route.preParsing = [(request, _reply, payload, done) => passAfter(spend(request), payload, done), ...[route.preParsing ?? []].flat()]
   })
 
   async function spend (request: FastifyRequest): Promise<void> {
