@@ -30,7 +30,7 @@ const HELP = `usage: npm run bench -- [options]
   --scenarios LIST    method/connections/processes, such as GET/64/1,POST/64/1 (default: the four below)
                       GET/64/1 POST/64/1 GET/4/1 GET/64/2
   --targets LIST      ${TARGETS.map(({ name }) => name).join(', ')} (default: all; ${BASELINE} always)
-  --rounds N          rounds for the first scenario (default 7), the others take a third
+  --rounds N          rounds for the first scenario (default 6), the others take a third
   --fresh N           start the targets of the first scenario anew so often, its rounds divided among them (default 1): one
                       process can be luckier than another of the same program
   --seconds N         whole seconds of load for each target and round (default 1)
@@ -60,7 +60,7 @@ const { values } = parseArgs({
   options: {
     scenarios: { type: 'string', default: SCENARIOS },
     targets: { type: 'string', default: TARGETS.map(({ name }) => name).join(',') },
-    rounds: { type: 'string', default: '7' },
+    rounds: { type: 'string', default: '6' },
     fresh: { type: 'string', default: '1' },
     seconds: { type: 'string', default: '1' },
     out: { type: 'string', default: FOLDER },
