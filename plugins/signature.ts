@@ -28,6 +28,8 @@ const REPLAY_ID_CHARS = 32
 /** What explaining may cost at most: about 20 ms for a body of this size, so often. */
 const EXPLAINED_BODY_BYTES_MAX = 8192
 const EXPLAINED_PER_SECOND_MAX = 10
+/** Reads of records that are current as far as anybody knows, of all keys together. */
+const READ_AGAIN_PER_SECOND_MAX = 10
 
 export interface SignatureOptions {
   /** Refuse unsigned requests. Default true; false weakens security and is for development only. A signature that is there is always verified. */
@@ -65,6 +67,7 @@ const signature: FastifyPluginAsync<SignatureOptions> = async (app, options) => 
   declareRareSlot(app, 'verifiedWith', null)
   app.principalJudges.push(refuseRotatedSecret)
   const isAffordable = budgetPerSecond(EXPLAINED_PER_SECOND_MAX, now)
+  const mayReadAgain = budgetPerSecond(READ_AGAIN_PER_SECOND_MAX, now)
   app.decorate('explainSignature', explain)
 
   app.addHook('preParsing', timedWithPayload<RequestPayload>(app, 'signature', function verifySignature (request, reply, payload, done) {
@@ -105,8 +108,13 @@ const signature: FastifyPluginAsync<SignatureOptions> = async (app, options) => 
     const parts = { timestamp, nonce, method: request.method, target: request.raw.url ?? '', body: request.rawBody }
     const find = (): KeyObject | null => validSecrets(request.principal).find((secret) => anyMacMatches(macs, hardenedMacOf({ ...parts, secret }))) ?? null
     request.verifiedWith = find()
-    // A cached record does not know the secret of a moment ago: it is read again before anybody is refused for using it.
-    if (request.verifiedWith === null && request.reloadPrincipal !== null && request.principal?.epoch !== '') {
+    if (request.verifiedWith === null && request.renewPrincipal !== null) {
+      await request.renewPrincipal()
+      request.verifiedWith = find()
+    }
+    // A record that nobody could be told is stale does not know the secret of a moment ago either. It is not read for each refusal, or whoever
+    // has a key without its secret could make the key store work for all.
+    if (request.verifiedWith === null && request.reloadPrincipal !== null && request.principal?.epoch !== '' && mayReadAgain()) {
       await request.reloadPrincipal('')
       request.verifiedWith = find()
     }

@@ -177,6 +177,14 @@ export const LIFECYCLE: readonly Defect[] = [
     tests: ['test/contract/signature-doctor.test.ts']
   },
   {
+    name: 'record-for-each-forgery',
+    file: 'plugins/signature.ts',
+    line: "if (request.verifiedWith === null && request.reloadPrincipal !== null && request.principal?.epoch !== '' && mayReadAgain()) {",
+    instead: "if (request.verifiedWith === null && request.reloadPrincipal !== null && request.principal?.epoch !== '') {",
+    breaks: 'a key without its secret does not make the key store work',
+    tests: ['test/plugins/signature.test.ts']
+  },
+  {
     name: 'any-two-mistakes',
     file: 'plugins/lib/signature-doctor.ts',
     line: 'const common = MISTAKES.filter(({ isCommon }) => isCommon === true)',

@@ -1,7 +1,10 @@
+import { createSecretKey } from 'node:crypto'
 import t from 'tap'
 import fc from 'fast-check'
+import type { Principal } from '../../plugins/context.ts'
 import signature from '../../plugins/signature.ts'
 import jsonBody from '../../plugins/support/json-body.ts'
+import { signHardened } from '../../plugins/lib/hardened-signature.ts'
 import { anyMacMatches, macOf, parseSignatureHeader } from '../../plugins/lib/hmac.ts'
 import { bareApp, KEY, leavePrincipal, NOW_MS, principal, route, signed } from '../helper/bare.ts'
 
@@ -102,4 +105,31 @@ t.test('accepts no mutation of a valid signature', async (t) => {
     return !anyMacMatches([mutated], mac)
   }), { numRuns: 2000 })
   t.ok(anyMacMatches([Buffer.alloc(32), mac], mac))
+})
+
+t.test('a key without its signing secret cannot make the key store work for every request, and whoever has a new secret is let in', async (t) => {
+  const [held, known, unknown] = ['a', 'b', 'c'].map((digit) => `fbs_${digit.repeat(64)}`) as [string, string, string]
+  const signing = (...secrets: string[]): Partial<Principal> => ({ signing: secrets.map((secret) => ({ secret: createSecretKey(Buffer.from(secret)), untilMs: null })) })
+  const sent = (secret: string): object => ({ url: '/thing', headers: { authorization: `Bearer ${KEY}`, 'x-fb-signature': signHardened({ secret, method: 'GET', target: '/thing', timestampSeconds: NOW_MS / 1000 }) } })
+  const app = await bareApp()
+  leavePrincipal(app, principal(signing(held)))
+  const asked = { epochs: 0, records: 0 }
+  app.addHook('onRequest', async (request) => {
+    request.renewPrincipal = async () => {
+      asked.epochs++
+      return principal(signing(held))
+    }
+    request.reloadPrincipal = async () => {
+      asked.records++
+      request.principal = principal(signing(held, known))
+      return request.principal
+    }
+  })
+  await app.register(signature, { now: () => NOW_MS })
+  route(app)
+  t.equal((await app.inject(sent(known))).statusCode, 200, 'by a record that nobody said was stale')
+  for (let n = 0; n < 50; n++) t.equal((await app.inject(sent(unknown))).statusCode, 403)
+  t.same(asked, { epochs: 51, records: 10 })
+  t.equal((await app.inject(sent(held))).statusCode, 200)
+  t.equal(asked.epochs, 51)
 })
