@@ -3,10 +3,14 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Command } from 'commander'
 import type { KeyReport } from '../../evaluation/backtest.ts'
 import { OperationError } from '../../evaluation/operator.ts'
+import { seenBefore } from './seen.ts'
 import { EXIT, note, printAnswer, progress, table } from './output.ts'
 import { fieldsOf, withStore, type Store } from './store.ts'
 
 const FOLLOW_MS = 1000
+const LIST_DEFAULT = 50
+/** As many as one answer holds. */
+const PAGE = 1000
 const STEPS = 1000
 
 interface Shown { id: number, at: string, signal: string, severity: string, certain: boolean, org_id: string | null, key_id: string | null, numbers: object, watermarks: string[], ip: string | null, label: string | null, action: string }
@@ -37,16 +41,13 @@ export function addAnomalyCommands (program: Command): void {
 
 async function listAnomalies (options: ListOptions): Promise<void> {
   const json = options.json === true
-  const args = { ...(options.org === undefined ? {} : { org: options.org }), ...(options.since === undefined ? {} : { since: options.since }), ...(options.limit === undefined ? {} : { limit: wholeNumber(options.limit, '--limit') }) }
+  const wanted = { ...(options.org === undefined ? {} : { org: options.org }), ...(options.since === undefined ? {} : { since: options.since }) }
+  const limit = options.limit === undefined ? LIST_DEFAULT : wholeNumber(options.limit, '--limit')
   await withStore(async (store) => {
-    const { anomalies, notices } = await store.run('anomalies.list', args) as Listed
+    if (options.follow === true) return await follow(store, { wanted, limit, json })
+    const { anomalies, notices } = await store.run('anomalies.list', { ...wanted, limit }) as Listed
     const lines = inOrder(anomalies, notices)
-    if (options.follow !== true) return printAnswer(json, { anomalies, notices }, () => lines.length === 0 ? 'no anomalies' : lines.reverse().map(({ text }) => text).join('\n'))
-    const ending = endOfFollowing()
-    for (const { one, text } of lines) printAnswer(json, one, () => text)
-    // Without an event to go on from, the same time as before: what is older was not asked for.
-    const { limit: _limit, ...same } = args
-    await follow(store, { ...same, after: anomalies[0]?.id ?? 0, notices_after: notices[0]?.id ?? 'kev_' }, json, ending)
+    printAnswer(json, { anomalies, notices }, () => lines.length === 0 ? 'no anomalies' : lines.reverse().map(({ text }) => text).join('\n'))
   })
 }
 
@@ -66,14 +67,27 @@ function inOrder (anomalies: readonly Shown[], notices: readonly Notice[]): Arra
   return [...anomalies.map((one) => ({ one, text: describe(one) })), ...notices.map((one) => ({ one, text: describeNotice(one) }))].sort((one, other) => one.one.at < other.one.at ? -1 : 1)
 }
 
-interface From { org?: string, since?: string, after: number, notices_after: string }
-
-async function follow (store: Store, from: From, json: boolean, ending: AbortSignal): Promise<void> {
+/** Prints the newest so many, then each event once it is committed, in the order in which it is found. */
+async function follow (store: Store, { wanted, limit, json }: { wanted: object, limit: number, json: boolean }): Promise<void> {
+  const print = (anomalies: readonly Shown[], notices: readonly Notice[]): void => { for (const { one, text } of inOrder(anomalies, notices)) printAnswer(json, one, () => text) }
+  const past = await store.run('anomalies.list', { ...wanted, limit: PAGE }) as Listed
+  const ending = endOfFollowing()
+  print(past.anomalies.slice(0, limit), past.notices.slice(0, limit))
+  const anomaliesSeen = seenBefore(past.anomalies, 0)
+  const noticesSeen = seenBefore(past.notices, 'kev_')
   note('following; end with Ctrl-C')
-  for (let seen = from; !ending.aborted;) {
-    const { anomalies, notices } = await store.run('anomalies.list', seen) as Listed
-    for (const { one, text } of inOrder(anomalies, notices)) printAnswer(json, one, () => text)
-    seen = { ...seen, after: anomalies.at(-1)?.id ?? seen.after, notices_after: notices.at(-1)?.id ?? seen.notices_after }
+  while (!ending.aborted) {
+    const askedAtMs = performance.now()
+    let [after, noticesAfter] = [anomaliesSeen.floor(), noticesSeen.floor()]
+    for (let isMore = true; isMore;) {
+      const { anomalies, notices } = await store.run('anomalies.list', { ...wanted, limit: PAGE, after, notices_after: noticesAfter }) as Listed
+      print(anomaliesSeen.add(anomalies, askedAtMs), noticesSeen.add(notices, askedAtMs))
+      after = anomalies.at(-1)?.id ?? after
+      noticesAfter = notices.at(-1)?.id ?? noticesAfter
+      isMore = anomalies.length === PAGE || notices.length === PAGE
+    }
+    anomaliesSeen.settle(askedAtMs)
+    noticesSeen.settle(askedAtMs)
     // Ended by a signal is how following ends.
     await wait(FOLLOW_MS, undefined, { signal: ending }).catch(() => {})
   }

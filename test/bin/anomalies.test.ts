@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { EventEmitter, once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -13,6 +14,10 @@ import { call, newCaller, start, type Caller } from '../helper/service.ts'
 const FB = fileURLToPath(new URL('../../bin/fb.js', import.meta.url))
 const DAY_MS = 86_400_000
 
+function anomalyOf ({ orgId, keyId }: Caller, atMs: number, label: string): Parameters<typeof insertAnomaly>[1] {
+  return { signal: 'canary_used', severity: 'critical', isCertain: true, orgId, keyId, atMs, numbers: { count: 1 }, threshold: DEFAULT_THRESHOLDS.canary_used, watermarks: ['wm_of_the_request'], ip: '192.0.2.1', userAgent: null, label }
+}
+
 await onEachStore(t, 'an operator who follows', async (t, stores) => {
   const { runtime, url } = await start(stores)
   t.teardown(() => runtime.close())
@@ -22,10 +27,8 @@ await onEachStore(t, 'an operator who follows', async (t, stores) => {
   }
   const host = fbHost()
   t.teardown(() => host.close())
-  const raise = async ({ orgId, keyId }: Caller, atMs: number, label: string): Promise<void> => {
-    await runtime.database.db.transaction((tx) => insertAnomaly(tx, {
-      signal: 'canary_used', severity: 'critical', isCertain: true, orgId, keyId, atMs, numbers: { count: 1 }, threshold: DEFAULT_THRESHOLDS.canary_used, watermarks: ['wm_of_the_request'], ip: '192.0.2.1', userAgent: null, label
-    }))
+  const raise = async (caller: Caller, atMs: number, label: string): Promise<void> => {
+    await runtime.database.db.transaction((tx) => insertAnomaly(tx, anomalyOf(caller, atMs, label)))
   }
 
   await t.test('sees what is noticed as it is noticed, and the command ends when nobody reads any more', async (t) => {
@@ -71,4 +74,31 @@ await onEachStore(t, 'an operator who follows', async (t, stores) => {
     t.ok(places[0] !== -1)
     t.equal((await before.interrupt()).status, 0)
   })
+
+  // Of the embedded database one transaction is open at a time.
+  if (runtime.database.kind === 'postgres') {
+    await t.test('sees what is committed late, after what was noticed later', async (t) => {
+      const [slow, quick, other] = [await newCaller(runtime), await newCaller(runtime), await newCaller(runtime)]
+      const followed = host.follow(['anomalies', '--follow', '--since', new Date().toISOString()], stores.env)
+      await followed.until((text) => text.includes('following'))
+      const barrier = new EventEmitter()
+      const isInserted = once(barrier, 'inserted')
+      const late = runtime.database.db.transaction(async (tx) => {
+        await insertAnomaly(tx, anomalyOf(slow, Date.now(), 'committed late'))
+        const mayCommit = once(barrier, 'commit')
+        barrier.emit('inserted')
+        await mayCommit
+      })
+      await isInserted
+      await raise(quick, Date.now(), 'noticed later')
+      await followed.until((text) => text.includes('noticed later'))
+      barrier.emit('commit')
+      await late
+      await followed.until((text) => text.includes('committed late'))
+      await raise(other, Date.now(), 'the last')
+      await followed.until((text) => text.includes('the last'))
+      const { stdout } = await followed.interrupt()
+      t.equal(stdout.match(/planted: /g)?.length, 3, stdout)
+    })
+  }
 })
