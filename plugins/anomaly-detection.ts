@@ -64,7 +64,7 @@ const anomalyDetection: FastifyPluginAsync<AnomalyDetectionOptions> = async (app
     const digest = digestOf(bearerKey)
     if (!isNews(`plain ${digest.toString('base64')}`)) return
     follow('plain_http', async () => {
-      const key = await keys.findByDigest(digest)
+      const key = await keys.findByDigest(digest) ?? null
       // A planted key is dead on any transport; that it was found is the news.
       if (key !== null) report(key.canaryLabel === undefined ? 'plain_http' : 'canary_used', request, key)
     })

@@ -208,7 +208,7 @@ const authentication: FastifyPluginAsync<AuthenticationOptions> = async (app, op
 
   async function find (digest: string): Promise<KeyRecord | null> {
     try {
-      return await keys.findByDigest(Buffer.from(digest, 'hex'))
+      return await keys.findByDigest(Buffer.from(digest, 'hex')) ?? null
     } catch (cause) {
       throw new ApiError('unavailable', { cause, reason: 'key_store', headers: { 'retry-after': RETRY_AFTER_SECONDS } })
     }

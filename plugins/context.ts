@@ -58,8 +58,8 @@ export interface Principal extends KeyRecord {
 }
 
 export interface KeyStore {
-  /** The record of a key by the SHA-256 of its 56 characters, or null. Rejects when the store is away. */
-  findByDigest (sha256: Buffer): Promise<KeyRecord | null>
+  /** The record of a key by the SHA-256 of its 56 characters; null or undefined when there is none. Rejects when the store is away. */
+  findByDigest (sha256: Buffer): Promise<KeyRecord | null | undefined>
 }
 
 export interface AdmissionRequest {

@@ -20,9 +20,9 @@ const guarded = new WeakSet<FastifyInstance>()
 export interface GuardOptions extends LayersSubset {
   /**
    * Who calls, where that is known otherwise than by our bearer keys (a client certificate, a gateway's header): asked for each request of
-   * a route with access `key`, before layers 4 to 7. Null refuses with `invalid_api_key`. Stands in the place of `authentication`. Default none.
+   * a route with access `key`, before layers 4 to 7. Null and undefined refuse with `invalid_api_key`. Stands in the place of `authentication`. Default none.
    */
-  caller?: (request: FastifyRequest) => KeyRecord | null | Promise<KeyRecord | null>
+  caller?: (request: FastifyRequest) => KeyRecord | null | undefined | Promise<KeyRecord | null | undefined>
 }
 
 type LayerOption = Exclude<keyof GuardOptions, 'caller' | 'onLayerTimed' | 'timeEvery'>
@@ -73,7 +73,7 @@ function askCaller (app: FastifyInstance, caller: NonNullable<GuardOptions['call
   const epochs = new LRUCache<string, string>({ max: EPOCHS_MAX })
 
   async function identify (request: FastifyRequest): Promise<Principal> {
-    const record = await caller(request)
+    const record = await caller(request) ?? null
     const lapse = record === null ? 'unknown' : lapseOf(record, Date.now())
     if (record === null || lapse !== null) throw new ApiError('invalid_api_key', { reason: lapse ?? 'unknown' })
     request.principal = { ...record, epoch: epochs.get(record.keyId) ?? '' }

@@ -235,9 +235,17 @@ export const LIFECYCLE: readonly Defect[] = [
   {
     name: 'follows-from-the-beginning',
     file: 'bin/fb/anomalies.ts',
-    line: 'const { limit: _limit, ...same } = args',
-    instead: 'const { limit: _limit, since: _since, ...same } = args',
+    line: "const { anomalies, notices } = await store.run('anomalies.list', { ...wanted, limit: PAGE, after, notices_after: noticesAfter }) as Listed",
+    instead: "const { anomalies, notices } = await store.run('anomalies.list', { ...wanted, since: undefined, limit: PAGE, after, notices_after: noticesAfter }) as Listed",
     breaks: 'following begins where it was asked to',
     tests: ['test/bin/anomalies.test.ts']
+  },
+  {
+    name: 'settled-at-once',
+    file: 'bin/fb/seen.ts',
+    line: 'if ((seenAt.get(id) ?? nowMs) > nowMs - SETTLING_MS) break',
+    instead: 'if (!seenAt.has(id)) break',
+    breaks: 'a follower sees what is committed late',
+    tests: ['test/bin/fb/seen.test.ts']
   }
 ]

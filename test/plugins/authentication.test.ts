@@ -59,6 +59,15 @@ t.test('answers 503, never 401, when the key store is away', async (t) => {
   t.equal(answer.headers['retry-after'], '2')
 })
 
+t.test('takes a store that knows no record by the word undefined for one that knows none', async (t) => {
+  const app = await bareApp()
+  await app.register(authentication, { keys: { findByDigest: async (digest) => new Map<string, KeyRecord>().get(digest.toString('hex')) }, now: () => NOW_MS })
+  const seen = route(app)
+  const answer = await app.inject({ url: '/thing', headers })
+  t.match({ status: answer.statusCode, code: answer.json().code }, { status: 401, code: 'invalid_api_key' })
+  t.equal(seen.calls, 0)
+})
+
 t.test('reads the key store on every request while epochs cannot be read', async (t) => {
   const store = storeOf(() => record())
   const app = await bareApp()
