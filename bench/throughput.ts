@@ -30,7 +30,7 @@ const HELP = `usage: npm run bench -- [options]
   --scenarios LIST    method/connections/processes, such as GET/64/1,POST/64/1 (default: the four below)
                       GET/64/1 POST/64/1 GET/4/1 GET/64/2
   --targets LIST      ${TARGETS.map(({ name }) => name).join(', ')} (default: all; ${BASELINE} always)
-  --rounds N          rounds for the first scenario (default 6), the others take a third
+  --rounds N          rounds for the first scenario (default 5), the others take a third
   --fresh N           start the targets of the first scenario anew so often, its rounds divided among them (default 1): one
                       process can be luckier than another of the same program
   --seconds N         whole seconds of load for each target and round (default 1)
@@ -45,7 +45,7 @@ const FOLDER = fileURLToPath(new URL('../../bench/results/', import.meta.url))
 const REQUESTS_PER_SECOND_MAX = 60_000
 /** Until what will be compiled is: the compiler's threads are counted like the rest of a process. The first scenario, of which the bars are, has longest for it. */
 const WARM_REQUESTS = 40_000
-const WARM_SECONDS_MAX = 6
+const WARM_SECONDS_MAX = 5
 const WARM_SECONDS_LATER = 2
 /** From so many connections on there is always something to do, and processors are kept from halting. What one client waits for is measured as it is. */
 const BUSY_CONNECTIONS = 16
@@ -60,7 +60,7 @@ const { values } = parseArgs({
   options: {
     scenarios: { type: 'string', default: SCENARIOS },
     targets: { type: 'string', default: TARGETS.map(({ name }) => name).join(',') },
-    rounds: { type: 'string', default: '6' },
+    rounds: { type: 'string', default: '5' },
     fresh: { type: 'string', default: '1' },
     seconds: { type: 'string', default: '1' },
     out: { type: 'string', default: FOLDER },
