@@ -245,9 +245,17 @@ export const CHAIN: readonly Defect[] = [
   {
     name: 'body-without-its-head',
     file: 'plugins/support/edge-response.ts',
-    line: 'if (!isOneText || socket === null || socket.writableCorked > 0 || !this.headersSent || this.writableEnded) return super.end(chunk, encoding as BufferEncoding, finished as Finished)',
-    instead: 'if (!isOneText || socket === null || socket.writableCorked > 0 || this.writableEnded) return super.end(chunk, encoding as BufferEncoding, finished as Finished)',
+    line: 'if (!isOneText || socket === null || !socket.writable || socket.writableCorked > 0 || !this.headersSent || this.writableEnded) return super.end(chunk, encoding as BufferEncoding, finished as Finished)',
+    instead: 'if (!isOneText || socket === null || !socket.writable || socket.writableCorked > 0 || this.writableEnded) return super.end(chunk, encoding as BufferEncoding, finished as Finished)',
     breaks: 'an answer is the same to the byte whoever writes it',
+    tests: ['test/plugins/support/edge-response.test.ts']
+  },
+  {
+    name: 'sent-to-nobody',
+    file: 'plugins/support/edge-response.ts',
+    line: 'if (!isOneText || socket === null || !socket.writable || socket.writableCorked > 0 || !this.headersSent || this.writableEnded) return super.end(chunk, encoding as BufferEncoding, finished as Finished)',
+    instead: 'if (!isOneText || socket === null || socket.writableCorked > 0 || !this.headersSent || this.writableEnded) return super.end(chunk, encoding as BufferEncoding, finished as Finished)',
+    breaks: 'no bytes of a client end the process',
     tests: ['test/plugins/support/edge-response.test.ts']
   }
 ]

@@ -91,6 +91,27 @@ t.test('tells of its end like any other', async (t) => {
   t.same(told, ['prefinish', 'finish', 'close'])
 })
 
+t.test('an answer on a connection that is gone or ending does not count as sent, as with Node', async (t) => {
+  for (const leave of ['destroy', 'end'] as const) {
+    for (const Responses of [EdgeResponse, ServerResponse]) {
+      const told: string[] = []
+      const answered = new Promise<void>((resolve) => {
+        listen(t, Responses, (request, response) => {
+          const { socket } = request
+          if (leave === 'destroy') socket.destroy()
+          else socket.end()
+          response.on('finish', () => told.push('finish'))
+          response.writeHead(200, { 'content-length': '4' }).end('four')
+          told.push(`${response.writableEnded} ${socket.bytesWritten}`)
+          setTimeout(resolve, 20)
+        }).then(({ port }) => connect(port, '127.0.0.1').on('error', () => {}).write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'), (err: unknown) => { t.fail(String(err)) })
+      })
+      await answered
+      t.same(told, ['true 0'], `${leave}: ${Responses.name}`)
+    }
+  }
+})
+
 t.test('a client that has gone makes no error', async (t) => {
   const gone = new Promise<void>((resolve) => {
     listen(t, EdgeResponse, (request, response) => {
