@@ -1,7 +1,7 @@
 import t from 'tap'
 import proof from '../../../bench/proof/raw-fuzz.ts'
 
-const COUNT = Number(process.env['PROOF_COUNT'] ?? 2000)
+const COUNT = Number(process.env['PROOF_COUNT'] ?? 8000)
 
 t.test(`${proof.summary}: ${COUNT} of ${proof.count}`, async (t) => {
   const figures = await proof.run({ count: COUNT, seed: Date.now() % 2 ** 31, progress () {} })
