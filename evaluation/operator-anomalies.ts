@@ -13,8 +13,9 @@ const DAY_MS = 86_400_000
 const SLICE_MS_MIN = 1000
 const SLICE_MS_MAX = 3_600_000
 const SLICE_ROWS = 20_000
-const LIST_MAX = 1000
-const LIST_DEFAULT = 50
+/** Events of one answer. */
+export const LIST_MAX = 1000
+export const LIST_DEFAULT = 50
 
 export interface AnomalyDeps {
   readonly database: Database

@@ -2,15 +2,14 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Command } from 'commander'
 import type { KeyReport } from '../../evaluation/backtest.ts'
+import { LIST_DEFAULT, LIST_MAX } from '../../evaluation/operator-anomalies.ts'
+import { readLimitOrNull } from '../../evaluation/operator-arguments.ts'
 import { OperationError } from '../../evaluation/operator.ts'
 import { seenBefore } from './seen.ts'
 import { EXIT, note, printAnswer, progress, table } from './output.ts'
 import { fieldsOf, withStore, type Store } from './store.ts'
 
 const FOLLOW_MS = 1000
-const LIST_DEFAULT = 50
-/** As many as one answer holds. */
-const PAGE = 1000
 const STEPS = 1000
 
 interface Shown { id: number, at: string, signal: string, severity: string, certain: boolean, org_id: string | null, key_id: string | null, numbers: object, watermarks: string[], ip: string | null, label: string | null, action: string }
@@ -42,7 +41,7 @@ export function addAnomalyCommands (program: Command): void {
 async function listAnomalies (options: ListOptions): Promise<void> {
   const json = options.json === true
   const wanted = { ...(options.org === undefined ? {} : { org: options.org }), ...(options.since === undefined ? {} : { since: options.since }) }
-  const limit = options.limit === undefined ? LIST_DEFAULT : wholeNumber(options.limit, '--limit')
+  const limit = options.limit === undefined ? LIST_DEFAULT : readLimitOrNull(wholeNumber(options.limit, '--limit'), '--limit', LIST_MAX) ?? LIST_DEFAULT
   await withStore(async (store) => {
     if (options.follow === true) return await follow(store, { wanted, limit, json })
     const { anomalies, notices } = await store.run('anomalies.list', { ...wanted, limit }) as Listed
@@ -70,21 +69,22 @@ function inOrder (anomalies: readonly Shown[], notices: readonly Notice[]): Arra
 /** Prints the newest so many, then each event once it is committed, in the order in which it is found. */
 async function follow (store: Store, { wanted, limit, json }: { wanted: object, limit: number, json: boolean }): Promise<void> {
   const print = (anomalies: readonly Shown[], notices: readonly Notice[]): void => { for (const { one, text } of inOrder(anomalies, notices)) printAnswer(json, one, () => text) }
-  const past = await store.run('anomalies.list', { ...wanted, limit: PAGE }) as Listed
+  const past = await store.run('anomalies.list', { ...wanted, limit: LIST_MAX }) as Listed
   const ending = endOfFollowing()
   print(past.anomalies.slice(0, limit), past.notices.slice(0, limit))
-  const anomaliesSeen = seenBefore(past.anomalies, 0)
-  const noticesSeen = seenBefore(past.notices, 'kev_')
+  // What is older than a full answer has settled long ago.
+  const anomaliesSeen = seenBefore(past.anomalies, past.anomalies[LIST_MAX - 1]?.id ?? 0)
+  const noticesSeen = seenBefore(past.notices, past.notices[LIST_MAX - 1]?.id ?? 'kev_')
   note('following; end with Ctrl-C')
   while (!ending.aborted) {
     const askedAtMs = performance.now()
     let [after, noticesAfter] = [anomaliesSeen.floor(), noticesSeen.floor()]
     for (let isMore = true; isMore;) {
-      const { anomalies, notices } = await store.run('anomalies.list', { ...wanted, limit: PAGE, after, notices_after: noticesAfter }) as Listed
+      const { anomalies, notices } = await store.run('anomalies.list', { ...wanted, limit: LIST_MAX, after, notices_after: noticesAfter }) as Listed
       print(anomaliesSeen.add(anomalies, askedAtMs), noticesSeen.add(notices, askedAtMs))
       after = anomalies.at(-1)?.id ?? after
       noticesAfter = notices.at(-1)?.id ?? noticesAfter
-      isMore = anomalies.length === PAGE || notices.length === PAGE
+      isMore = anomalies.length === LIST_MAX || notices.length === LIST_MAX
     }
     anomaliesSeen.settle(askedAtMs)
     noticesSeen.settle(askedAtMs)

@@ -15,10 +15,12 @@ export interface Seen<Id> {
   settle (nowMs: number): void
 }
 
-/** `past` is newest first; `lowest` is below every id. Ids are compared as they are: numbers, or texts of one length. */
-export function seenBefore<Id extends number | string> (past: ReadonlyArray<{ id: Id }>, lowest: Id, nowMs = performance.now()): Seen<Id> {
+/**
+ * `past` was seen at `nowMs` (default now); up to `floor` nothing new can come, and where that is not known it is below every id. Ids are compared as they
+ * are: numbers, or texts of one length.
+ */
+export function seenBefore<Id extends number | string> (past: ReadonlyArray<{ id: Id }>, floor: Id, nowMs = performance.now()): Seen<Id> {
   const seenAt = new Map(past.map(({ id }) => [id, nowMs]))
-  let floor = past.at(-1)?.id ?? lowest
 
   return {
     floor: () => floor,

@@ -235,8 +235,8 @@ export const LIFECYCLE: readonly Defect[] = [
   {
     name: 'follows-from-the-beginning',
     file: 'bin/fb/anomalies.ts',
-    line: "const { anomalies, notices } = await store.run('anomalies.list', { ...wanted, limit: PAGE, after, notices_after: noticesAfter }) as Listed",
-    instead: "const { anomalies, notices } = await store.run('anomalies.list', { ...wanted, since: undefined, limit: PAGE, after, notices_after: noticesAfter }) as Listed",
+    line: "const { anomalies, notices } = await store.run('anomalies.list', { ...wanted, limit: LIST_MAX, after, notices_after: noticesAfter }) as Listed",
+    instead: "const { anomalies, notices } = await store.run('anomalies.list', { ...wanted, since: undefined, limit: LIST_MAX, after, notices_after: noticesAfter }) as Listed",
     breaks: 'following begins where it was asked to',
     tests: ['test/bin/anomalies.test.ts']
   },
